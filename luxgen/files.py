@@ -1,0 +1,70 @@
+"""Files written whole or not at all."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from luxgen.errors import InputError
+
+
+def write_atomic(path: str | Path, data: str | bytes) -> None:
+    """Write `data` (text as UTF-8) to `path`; raise InputError where it can't be."""
+    content = data.encode() if isinstance(data, str) else data
+    with open_atomic(path) as handle:
+        handle.write(content)
+
+
+@contextmanager
+def open_atomic(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` that takes its place when the block ends well.
+
+    Links are followed and permissions kept. Devices and pipes are written to
+    directly: to replace them would destroy them.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        mode = 0
+    try:
+        if stat.S_ISDIR(mode):
+            raise InputError(f"can't write {path}: it is a directory")
+        if mode and not stat.S_ISREG(mode):
+            with target.open("wb") as handle:
+                yield handle
+            return
+        if not target.parent.is_dir():
+            raise InputError(
+                f"can't write {path}: the directory {target.parent} doesn't exist"
+            )
+        if mode and not os.access(target, os.W_OK):
+            raise InputError(f"can't write {path}: it is read-only")
+        with _replacing(target, stat.S_IMODE(mode) or 0o666 & ~_umask()) as handle:
+            yield handle
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _replacing(target: Path, permissions: int) -> Iterator[BinaryIO]:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".luxgen-")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            yield handle
+        os.chmod(name, permissions)
+        os.replace(name, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
