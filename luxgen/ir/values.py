@@ -65,6 +65,23 @@ class Dim:
         return "int" if isinstance(self.value, int) else "float"
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """All leaves of one module at once: `ps.fc1` or `st.bn1`, as an op's argument."""
+
+    path: tuple[str, ...]
+    kind: str  # "ps" or "st"
+    leaves: tuple[Leaf, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A NamedTuple or dataclass in arguments or results: its name and fields."""
+
+    name: str
+    fields: tuple[tuple[str, Arg], ...]
+
+
 def map_arg(visit: Callable[[Any], Any], arg: Arg) -> Arg:
     """Rebuild `arg` with `visit` applied to everything that isn't a container."""
     if type(arg) in (tuple, list):
@@ -73,6 +90,8 @@ def map_arg(visit: Callable[[Any], Any], arg: Arg) -> Arg:
         return {key: map_arg(visit, item) for key, item in arg.items()}
     if type(arg) is slice:
         return slice(*(map_arg(visit, a) for a in (arg.start, arg.stop, arg.step)))
+    if type(arg) is Structure:
+        return Structure(arg.name, tuple((k, map_arg(visit, v)) for k, v in arg.fields))
     return visit(arg)
 
 
@@ -86,6 +105,9 @@ def atoms(arg: Arg) -> Iterator[Any]:
             yield from atoms(item)
     elif isinstance(arg, slice):
         yield from atoms((arg.start, arg.stop, arg.step))
+    elif isinstance(arg, Structure):
+        for _, item in arg.fields:
+            yield from atoms(item)
     else:
         yield arg
         if isinstance(arg, Dim):

@@ -1,0 +1,41 @@
+"""What a trace records: a tree of module calls with ops in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from luxgen.errors import Site
+from luxgen.ir.program import Branch, Guard, Op, Write
+from luxgen.ir.values import Arg
+
+
+@dataclass(eq=False)
+class Scope:
+    """One call of a module that gets a function of its own.
+
+    `names` are the local variables that held a value or a number, first one first;
+    `required` the arguments without a default in forward's signature.
+    """
+
+    path: tuple[str, ...]
+    class_name: str
+    call: int
+    args: dict[str, Arg] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    items: list[Record] = field(default_factory=list)
+    result: Arg = None
+    doc: str = ""
+    names: dict[Any, list[str]] = field(default_factory=dict)
+
+
+Record = Op | Write | Guard | Branch | Scope
+
+
+@dataclass(eq=False)
+class Trace:
+    """A whole run: the root call, and every place that can't be translated."""
+
+    root: Scope
+    sites: list[Site]
+    constants: dict[tuple[str, ...], Any]

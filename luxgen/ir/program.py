@@ -1,0 +1,188 @@
+"""The IR: functions of ops, calls, branches and loops over a tree of leaves.
+
+A Program is a list of Functions, one per distinct module, the last one the model's
+own. Leaves are named by their path below the function's module; `ps` and `st` trees
+are described by `luxgen.ir.tree`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from luxgen.ir.values import Arg, Dim, Leaf, Node, Value, atoms
+
+Path = tuple[str, ...]
+Line = tuple[str, int]
+
+
+@dataclass(eq=False, slots=True)
+class Op:
+    """One op: bound arguments, results, where it came from.
+
+    `result` has the structure that torch returns, with a Value for each tensor;
+    `state` is the path in `st` of the state it reads and replaces, if any, of class
+    `kind`; `owner` names the torch.nn layer the op belongs to, for reports.
+    """
+
+    name: str
+    args: dict[str, Arg]
+    result: Arg
+    overload: str = ""
+    state: Path | None = None
+    kind: str = ""
+    owner: str = ""
+    line: Line = ("", 0)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return tuple(a for a in atoms(self.result) if isinstance(a, Value))
+
+
+@dataclass(eq=False, slots=True)
+class Write:
+    """A buffer's new value, at the end of the call that changed it."""
+
+    path: Path
+    value: Arg
+
+
+@dataclass(eq=False, slots=True)
+class Guard:
+    """A condition on sizes that held while tracing and steered the model's Python."""
+
+    condition: Dim
+    outcome: bool
+    line: Line = ("", 0)
+
+
+@dataclass(eq=False, slots=True)
+class Branch:
+    """`if training: ... else: ...`; each join is a value and what it is on each side."""
+
+    training: list[Item]
+    testing: list[Item]
+    joins: list[tuple[Value, Arg, Arg]] = field(default_factory=list)
+    outer: Path = ()  # the module whose mode is asked
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call of another function; `args` follow its parameters."""
+
+    function: Function
+    path: Path
+    args: list[Arg]
+    result: Arg
+    options: dict[str, Arg] = field(default_factory=dict)
+    line: Line = ("", 0)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return tuple(a for a in atoms(self.result) if isinstance(a, Value))
+
+
+@dataclass(eq=False, slots=True)
+class Loop:
+    """`body` once for each element of the tuple at `path`, from `start` to `stop`.
+
+    In the body, paths that begin with `path` hold "*" for the index. `carried` lists
+    (value inside, value before the loop, value at the end of the body, result).
+    """
+
+    path: Path
+    start: int
+    stop: int
+    length: int
+    body: list[Item]
+    carried: list[tuple[Value, Arg, Arg, Value]]
+
+
+Item = Op | Call | Branch | Loop | Write | Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter: its name, and the Value or container of Values it brings."""
+
+    name: str
+    arg: Arg
+    required: bool = True
+
+
+@dataclass(eq=False)
+class Function:
+    """One module's forward. `options` are constants that differ between its calls."""
+
+    class_name: str
+    path: Path
+    params: list[Param]
+    body: list[Item]
+    result: Arg
+    names: dict[Any, list[str]]
+    doc: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    call: int = 0
+
+
+@dataclass(eq=False)
+class Program:
+    """Functions in the order of their definition; the last is the model's own."""
+
+    functions: list[Function]
+    name: str
+    inputs: list[Param]
+    frees: dict[tuple[int, int], str]
+
+    @property
+    def main(self) -> Function:
+        return self.functions[-1]
+
+
+def items_in(items: list[Item]) -> Iterator[Item]:
+    """Every item, those of branches and loops included, in order."""
+    for item in items:
+        yield item
+        if isinstance(item, Branch):
+            yield from items_in(item.training)
+            yield from items_in(item.testing)
+        elif isinstance(item, Loop):
+            yield from items_in(item.body)
+
+
+def args_of(item: Item) -> Iterator[Arg]:
+    """The atoms an item reads, without those inside its own items."""
+    if isinstance(item, Op):
+        yield from atoms(tuple(item.args.values()))
+    elif isinstance(item, Call):
+        yield from atoms((item.args, tuple(item.options.values())))
+    elif isinstance(item, Write):
+        yield from atoms(item.value)
+    elif isinstance(item, Guard):
+        yield from atoms(item.condition)
+    elif isinstance(item, Branch):
+        for _, training, testing in item.joins:
+            yield from atoms((training, testing))
+    else:
+        for _, before, after, _ in item.carried:
+            yield from atoms((before, after))
+
+
+def outs_of(item: Item) -> tuple[Value, ...]:
+    """The values an item defines for those after it."""
+    if isinstance(item, (Op, Call)):
+        return item.outs
+    if isinstance(item, Branch):
+        return tuple(value for value, _, _ in item.joins)
+    if isinstance(item, Loop):
+        return tuple(result for *_, result in item.carried)
+    return ()
+
+
+__all__ = [
+    "Arg", "Branch", "Call", "Dim", "Function", "Guard", "Item", "Leaf", "Loop",
+    "Node", "Op", "Param", "Path", "Program", "Value", "Write", "args_of",
+    "items_in", "outs_of",
+]  # fmt: skip
