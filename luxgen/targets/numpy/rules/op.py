@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from luxgen.ir.values import Arg, Dim, Leaf, Value
+from luxgen.targets.numpy.rules.promotion import promoted, result_type
+
+__all__ = ["CALL", "Op", "Refused", "Rule", "helper", "promoted", "result_type"]
 
 
 class Refused(Exception):
@@ -36,6 +37,8 @@ class Op:
     def const(self, name: str, default: Any = None) -> Any:
         """The Python constant given as `name`."""
         value = self.args.get(name, default)
+        if isinstance(value, Dim) and value.fixed:
+            return value.value
         if isinstance(value, (Value, Leaf, Dim)):
             raise Refused(f"{self.name}: {name} must be a constant, not a traced value")
         return value
@@ -106,87 +109,3 @@ def _same(value: Any, default: Any) -> bool:
 def CALL(op: Op) -> str:
     """Rule: call the helper of the op's own name."""
     return helper(op)
-
-
-def promoted(op: Op, template: str) -> str:
-    """Insert casts where NumPy's promotion of the operands would differ from torch's.
-
-    Torch gives Python numbers and 0-d tensors no say within their kind and has no
-    int64 + float32 -> float64; the dtype to compute in follows from the operands as
-    `torch.result_type` defines it, except that true division, roots and the like of
-    integers compute in float32.
-    """
-    names = [name for name in op.args if op.is_tensor(name)]
-    target = result_type(op)
-    out = op.outs[0].dtype if op.outs else target
-    if target.startswith(("int", "uint", "bool")) and out.startswith("float"):
-        target = out
-    arrays = [name for name in names if op.ndim(name) > 0]
-    for name in names:
-        alone = op.dtype(name) == target and (op.ndim(name) > 0 or not arrays)
-        if op.dtype(name) != target:
-            template = _cast(template, name, f"{name}.astype(np.{_np(target)})")
-        elif not alone:
-            continue
-    if names and not arrays and target in ("float32", "complex64"):
-        for name, value in op.args.items():
-            if isinstance(value, float) and len(names) >= 1:
-                template = _cast(template, name, f"np.{target}({name})")
-    return template
-
-
-def _np(dtype: str) -> str:
-    return "bool_" if dtype == "bool" else dtype
-
-
-def _cast(template: str, name: str, text: str) -> str:
-    import ast
-
-    class Cast(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.AST:
-            return ast.parse(text, mode="eval").body if node.id == name else node
-
-    return ast.unparse(Cast().visit(ast.parse(template, mode="eval")))
-
-
-_KIND = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
-_DEFAULT = {0: "bool", 1: "int64", 2: "float32", 3: "complex64"}
-
-
-def result_type(op: Op) -> str:
-    """`torch.result_type` over all tensor and number arguments of `op`."""
-    dims: list[str] = []
-    zeros: list[str] = []
-    numbers: list[int] = []
-    for name, value in op.args.items():
-        if op.is_tensor(name):
-            (dims if op.ndim(name) else zeros).append(op.dtype(name))
-        elif isinstance(value, (bool, int, float, complex, Dim)):
-            kind = {"bool": 0, "int": 1, "float": 2, "complex": 3}[op.dtype(name)]
-            numbers.append(kind)
-    best = _torch_promote(dims)
-    for group in (_torch_promote(zeros), _DEFAULT[max(numbers)] if numbers else None):
-        if group is None:
-            continue
-        if best is None or _kind(group) > _kind(best):
-            if best is not None and _kind(group) == 3 and best == "float64":
-                group = "complex128"
-            best = group
-    return best or "float32"
-
-
-def _kind(dtype: str) -> int:
-    return _KIND[np.dtype(dtype).kind]
-
-
-def _torch_promote(dtypes: list[str]) -> str | None:
-    if not dtypes:
-        return None
-    best = dtypes[0]
-    for dtype in dtypes[1:]:
-        kind, top = _kind(dtype), _kind(best)
-        if kind == top or {kind, top} == {2, 3}:
-            best = str(np.promote_types(best, dtype))
-        elif kind > top:
-            best = dtype
-    return best
