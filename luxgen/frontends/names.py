@@ -10,7 +10,7 @@ from types import FrameType
 import torch
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_SKIP = (os.path.dirname(torch.__file__) + os.sep, _OURS + os.sep, "<frozen")
+_SKIP = (os.path.dirname(torch.__file__) + os.sep, _OURS + os.sep, "<frozen", "<string>")
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 

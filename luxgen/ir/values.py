@@ -53,12 +53,19 @@ class Dim:
     """A Python number computed from shapes: a template over `args`, seen as `value`.
 
     `text` is a Python expression with placeholders `_0`, `_1` ... for `args`; the
-    leaves are `_0.shape[k]` of a Value. `dtype` is "int" or "float".
+    leaves are `_0.shape[k]` of a Value. `witness` is its value in the second trace
+    (None before that ran). `dtype` is "int" or "float".
     """
 
     text: str
     args: tuple[Arg, ...]
     value: int | float
+    witness: int | float | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """The same in both traces: no free dim is in it."""
+        return self.witness is None or self.value == self.witness
 
     @property
     def dtype(self) -> str:
@@ -72,6 +79,14 @@ class Node:
     path: tuple[str, ...]
     kind: str  # "ps" or "st"
     leaves: tuple[Leaf, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A constant that its function takes as the keyword option `name`."""
+
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +51,21 @@ def promoted(op: Op, template: str, *names: str) -> str:
         return template
     tree = _Cast(casts, literals).visit(ast.parse(template, mode="eval"))
     return ast.unparse(tree)
+
+
+def elementwise(template: str, *names: str) -> Callable[[Op], str]:
+    """Rule: `template` on promoted operands; refuses arguments it doesn't show."""
+    shown = {n.id for n in ast.walk(ast.parse(template)) if isinstance(n, ast.Name)}
+
+    def rule(op: Op) -> str:
+        from luxgen.targets.numpy.rules.op import Refused
+
+        unknown = sorted(set(op.args) - shown)
+        if unknown:
+            raise Refused(f"{op.name}: argument {unknown[0]!r} isn't supported")
+        return promoted(op, template, *names)
+
+    return rule
 
 
 def operands(op: Op, names: tuple[str, ...] = ()) -> tuple[list[str], dict[str, Any]]:

@@ -1,0 +1,114 @@
+"""Activations: elementwise functions of torch.nn.functional, and GLU."""
+
+import numpy as np
+
+from luxgen.ops.erf import erf
+from luxgen.ops.types import Array
+
+
+def relu(x: Array) -> Array:
+    y: Array = np.maximum(x, 0)
+    return y
+
+
+def relu6(x: Array) -> Array:
+    return np.clip(x, 0, 6)
+
+
+def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
+    y: Array = np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
+    return y
+
+
+def prelu(x: Array, weight: Array) -> Array:
+    """Scale the negative part by one weight, or by one per channel (axis 1)."""
+    slope = weight.reshape(-1, *(1,) * (x.ndim - 2))
+    y: Array = np.maximum(x, 0) + slope * np.minimum(x, 0)
+    return y
+
+
+def elu(x: Array, *, alpha: float = 1.0) -> Array:
+    y: Array = np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+    return y
+
+
+def celu(x: Array, *, alpha: float = 1.0) -> Array:
+    y: Array = np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha)
+    return y
+
+
+def selu(x: Array) -> Array:
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    y: Array = np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+    return scale * y
+
+
+def gelu(x: Array, *, approximate: str = "none") -> Array:
+    if approximate == "tanh":
+        cubic = x + 0.044715 * x * x * x
+        return 0.5 * x * (1 + np.tanh(0.7978845608028654 * cubic))  # sqrt(2 / pi)
+    return 0.5 * x * (1 + erf(0.7071067811865476 * x))  # sqrt(1 / 2)
+
+
+def sigmoid(x: Array) -> Array:
+    with np.errstate(over="ignore"):  # exp(-x) = inf gives the right 0
+        y: Array = 1 / (1 + np.exp(-x))
+    return y
+
+
+def logsigmoid(x: Array) -> Array:
+    y: Array = np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    return y
+
+
+def silu(x: Array) -> Array:
+    with np.errstate(over="ignore"):  # exp(-x) = inf gives the right 0
+        y: Array = x / (1 + np.exp(-x))
+    return y
+
+
+def mish(x: Array) -> Array:
+    """x * tanh(softplus(x)), with tanh(log(1 + e)) as a fraction in e."""
+    e = np.exp(np.minimum(x, 20))  # beyond, the fraction is 1
+    n = e * (e + 2)
+    y: Array = x * (n / (n + 2))
+    return y
+
+
+def softplus(x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+    z = beta * x
+    y = np.log1p(np.exp(np.minimum(z, threshold))) / beta
+    return np.where(z > threshold, x, y)
+
+
+def softsign(x: Array) -> Array:
+    y: Array = x / (1 + np.abs(x))
+    return y
+
+
+def hardsigmoid(x: Array) -> Array:
+    return np.clip(x + 3, 0, 6) / 6
+
+
+def hardswish(x: Array) -> Array:
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
+def hardshrink(x: Array, *, lambd: float = 0.5) -> Array:
+    """Zero what lies within [-lambd, lambd]; NaN stays NaN."""
+    return x * ~(np.abs(x) <= lambd)
+
+
+def softshrink(x: Array, *, lambd: float = 0.5) -> Array:
+    return x - np.clip(x, -lambd, lambd)
+
+
+def threshold(x: Array, threshold: float, value: float) -> Array:
+    """x where it exceeds the threshold, or is NaN; else value."""
+    return np.where(x <= threshold, np.asarray(value, x.dtype), x)
+
+
+def glu(x: Array, *, dim: int = -1) -> Array:
+    a, b = np.split(x, 2, axis=dim)
+    return a * sigmoid(b)

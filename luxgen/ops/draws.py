@@ -1,0 +1,145 @@
+"""Torch's CPU random numbers, made from a stream of 32-bit words: what `setup` draws.
+
+The words come from `bits`: `np.random.RandomState(seed)` repeats torch's stream after
+`torch.manual_seed(seed)`; a Generator gives other numbers of the same distributions.
+Uniforms equal torch's bit for bit. Normals differ by the last bits of log, sin and
+cos. Source: ATen/core/DistributionsHelper.h, ATen/native/cpu/DistributionTemplates.h.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+from luxgen.ops.types import Array
+
+Bits: TypeAlias = np.random.RandomState | np.random.Generator
+
+
+def draw_words(bits: Bits, n: int) -> Array:
+    return np.frombuffer(bits.bytes(4 * n) if n else b"", "<u4")
+
+
+def skip_words(bits: Bits, n: int) -> None:
+    """Pass over n words that the constructor drew for values it then replaced."""
+    for start in range(0, n, 1 << 20):
+        bits.bytes(4 * min(n - start, 1 << 20))
+
+
+def draw_unit(bits: Bits, shape: Iterable[int], *, double: bool = False) -> Array:
+    """Uniform in [0, 1): float32 from one word's 24 low bits, float64 from two's 53."""
+    if double:
+        high, low = draw_words(bits, 2 * math.prod(shape)).reshape(-1, 2).T
+        unit = high % 2**21 * 2.0**-21 + low * 2.0**-53
+    else:
+        word = draw_words(bits, math.prod(shape)) & 0xFFFFFF
+        unit = word.astype(np.float32) * np.float32(2**-24)
+    return unit.reshape(tuple(shape))
+
+
+def draw_uniform(bits: Bits, shape: Iterable[int], low: float, high: float) -> Array:
+    """Uniform float32 in [low, high), scaled with one rounding."""
+    first = np.float32(low)
+    width = float(np.float32(high) - first)
+    unit = draw_unit(bits, shape).astype(np.float64)
+    return (unit * width + float(first)).astype(np.float32)
+
+
+def draw_uniform64(bits: Bits, shape: Iterable[int], low: float, high: float) -> Array:
+    """Uniform float64 in [low, high): the rounding errors of unit * width + low added."""
+    unit, width = draw_unit(bits, shape, double=True), high - low
+    unit_top, width_top = (a * 134217729.0 - (a * 134217729.0 - a) for a in (unit, width))
+    unit_end, width_end = unit - unit_top, width - width_top
+    y = unit * width
+    error = unit_top * width_top - y + unit_top * width_end + unit_end * width_top
+    total: Array = y + low
+    rest = (y - (total - (total - y))) + (low - (total - y))
+    return total + (rest + (error + unit_end * width_end))
+
+
+def draw_normal(
+    bits: Bits,
+    shape: Iterable[int],
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    double: bool = False,
+) -> Array:
+    """16 or more normals: Box-Muller on blocks of 16; a ragged end redraws the last."""
+    n = math.prod(shape)
+    unit = draw_unit(bits, (n + 16 * (n % 16 > 0),), double=double)
+    blocks = np.concatenate((unit[: n - n % 16], unit[n:])).reshape(-1, 2, 8)
+    radius = np.sqrt(-2 * np.log(1 - blocks[:, 0]))
+    angle = unit.dtype.type(2 * math.pi) * blocks[:, 1]
+    x = np.stack((radius * np.cos(angle), radius * np.sin(angle)), 1).reshape(-1)
+    x = np.concatenate((x[: n - 16], x[-16:])).reshape(tuple(shape))
+    return x * std + mean
+
+
+def draw_few_normals(
+    bits: Bits,
+    spare: list[float],
+    shape: Iterable[int],
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+) -> Array:
+    """Normals in pairs, in float64; `spare` keeps an odd one for the next call."""
+    n = math.prod(shape)
+    unit = draw_unit(bits, ((n - len(spare) + 1) // 2, 2), double=True)
+    radius, angle = np.sqrt(-2 * np.log1p(-unit[:, 1])), 2 * math.pi * unit[:, 0]
+    pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), 1)
+    x = np.concatenate((spare, pairs.reshape(-1)))
+    spare[:] = x[n:].tolist()
+    return x[:n].reshape(tuple(shape)) * std + mean
+
+
+def draw_truncated(draw: Callable[[], Array], low: float, high: float) -> Array:
+    """Draw all again until each value was once within [low, high]."""
+    x = draw()
+    while (outside := (x < low) | (x > high)).any():
+        x = np.where(outside, draw(), x)
+    return x
+
+
+def draw_integers(
+    bits: Bits, shape: Iterable[int], low: int, high: int, *, wide: bool = False
+) -> Array:
+    """Integers in [low, high); `wide` takes two words each, for spans from 2**28 on."""
+    if wide:
+        words = draw_words(bits, 2 * math.prod(shape)).astype(np.uint64).reshape(-1, 2)
+        number = words[:, 0] << np.uint64(32) | words[:, 1]
+    else:
+        number = draw_words(bits, math.prod(shape)).astype(np.uint64)
+    return (number % np.uint64(high - low)).astype(np.int64).reshape(tuple(shape)) + low
+
+
+def draw_permutation(bits: Bits, n: int) -> Array:
+    """0 ... n-1 in random order: Fisher-Yates from the front."""
+    order = list(range(n))
+    for i, word in enumerate(draw_words(bits, max(n - 1, 0)).tolist()):
+        j = i + word % (n - i)
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, np.int64)
+
+
+def draw_affine(
+    bits: Bits, shapes: Mapping[str, tuple[int, ...]], names: Iterable[str]
+) -> dict[str, Array]:
+    """Weight, then bias, of Linear and Conv layers: uniform within 1/sqrt(fan_in)."""
+    drawn = {}
+    for name in names:
+        k = math.prod(shapes[f"{name}.weight"][1:]) ** -0.5
+        for leaf in (f"{name}.weight", f"{name}.bias"):
+            if leaf in shapes:
+                drawn[leaf] = draw_uniform(bits, shapes[leaf], -k, k)
+    return drawn
+
+
+def fan_in(shape: tuple[int, ...]) -> int:
+    return math.prod(shape[1:])
+
+
+def fan_out(shape: tuple[int, ...]) -> int:
+    return shape[0] * math.prod(shape[2:])
