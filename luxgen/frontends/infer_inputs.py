@@ -7,8 +7,10 @@ that a later layer fixes is found by trying: it must be the only one that fits a
 used to the last row and column.
 """
 
+import functools
 import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from inspect import Parameter
 from itertools import takewhile
@@ -27,6 +29,10 @@ _BATCHES = (11, 13, 17, 19, 23, 29)
 _FREE_SIZES = ((13, 37, 41), (5, 7, 3), (64, 96, 128))  # each with another as witness
 _WITNESSES = ((17, 43, 47), (4, 6, 5), (96, 128, 64))
 _LARGEST_SIZE = 512
+# A run without values costs the import of torch's shape rules once, over a second;
+# small sizes on models of fewer parameters than this are faster for real.
+_REAL_SIZES = 32
+_REAL_PARAMETERS = 5_000_000
 _MOST_GUESSES = 64
 
 
@@ -54,12 +60,13 @@ def infer(trial: Trial, high: int | None) -> tuple[list[InputSpec], str]:
     if len(names) != 1:
         why = f"forward takes {len(names)} required inputs"
         raise InputError(_unknown(trial, names, why, None))
-    failure = _NotCertain("no first layer gives it away", Guess("float32", ("...",)))
+    failure: _NotCertain | None = None
     for layer, guess in _guesses(trial.model):
         try:
             certain, how = _check(trial, layer, guess)
         except _NotCertain as error:
             failure = error
+            break
         except InputError:
             continue
         else:
@@ -67,6 +74,8 @@ def infer(trial: Trial, high: int | None) -> tuple[list[InputSpec], str]:
                 certain = replace(certain, high=min(certain.high, high))
             kind = type(layer.module).__name__
             return [certain.spec(names[0])], f"inferred: {layer.name} is {kind}{how}"
+    if failure is None:
+        raise InputError(_unknown(trial, names, "no first layer tells them", None))
     raise InputError(_unknown(trial, names, str(failure), failure.guess))
 
 
@@ -97,7 +106,9 @@ def _check(trial: Trial, layer: _Layer, guess: Guess) -> tuple[Guess, str]:
     """
     batch = next(b for b in _BATCHES if b not in _parameter_sizes(trial.model))
     sizes, how = {"batch": batch}, ""
-    free = _free_sizes(trial, layer, guess, batch)
+    if not _is_first(trial, layer, guess, batch):
+        raise InputError("another layer comes first")
+    free = _free_sizes(trial, guess, batch)
     if free is not None:
         sizes |= free
     elif guess.sized:
@@ -105,7 +116,7 @@ def _check(trial: Trial, layer: _Layer, guess: Guess) -> tuple[Guess, str]:
         sizes |= dict.fromkeys(guess.sized, size)
         how = f", and of all sizes {size} fits"
     x = _tensor(guess, sizes)
-    _require_first(trial, layer, x)
+    _require_as_it_is(trial, layer, guess, x)
     output = trial.run([x])
     if not _rows_independent(trial, guess, x, output):
         raise InputError("the rows of the batch are mixed")
@@ -115,13 +126,11 @@ def _check(trial: Trial, layer: _Layer, guess: Guess) -> tuple[Guess, str]:
         shape = tuple(sizes[dim] if dim in guess.sized else dim for dim in guess.shape)
         return replace(guess, shape=shape), how
     if isinstance(layer.module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        raise _NotCertain("it runs on images of any size", guess)
+        raise _NotCertain("forward runs on any size", guess)
     return guess, how
 
 
-def _free_sizes(
-    trial: Trial, layer: _Layer, guess: Guess, batch: int
-) -> dict[str, int] | None:
+def _free_sizes(trial: Trial, guess: Guess, batch: int) -> dict[str, int] | None:
     """Sizes for the dims that forward leaves free; None where it fixes them."""
     if not guess.sized:
         return {}
@@ -141,7 +150,7 @@ def _only_size(trial: Trial, guess: Guess, batch: int) -> int:
     if len(used) == 1:
         return used[0]
     first, last = fitting[0], fitting[-1]
-    chosen = used[0] if used else first
+    chosen = used[-1] if used else first
     raise _NotCertain(
         f"any size from {first} to {last} fits",
         replace(
@@ -153,24 +162,27 @@ def _only_size(trial: Trial, guess: Guess, batch: int) -> int:
 
 def _fitting_sizes(trial: Trial, guess: Guess, batch: int) -> list[int]:
     """The first run of sizes on which forward runs and keeps the batch."""
+    small = sum(p.numel() for p in trial.model.parameters()) < _REAL_PARAMETERS
+    real_sizes = _REAL_SIZES if small else 0
+    meta = functools.cache(trial.on_meta)
 
-    def fits(on: Trial, size: int) -> bool:
+    def fits(size: int) -> bool:
         sizes = {"batch": batch} | dict.fromkeys(guess.sized, size)
-        x = _tensor(guess, sizes).to(next(iter(on.model.parameters())).device)
+        x = _tensor(guess, sizes)
         try:
-            return any(batch in t.shape for t in tensors(on.run([x])))
+            if size <= real_sizes:
+                output = trial.run([x])
+            else:
+                output = meta().run([x.to("meta")])
         except InputError:
             return False
+        return any(batch in tensor.shape for tensor in tensors(output))
 
-    try:
-        meta = trial.on_meta()
-    except Exception:  # a model that holds what can't be copied without values
-        return []
     sizes = iter(range(1, _LARGEST_SIZE + 1))
-    first = next((size for size in sizes if fits(meta, size)), None)
+    first = next((size for size in sizes if fits(size)), None)
     if first is None:
         return []
-    return [first, *takewhile(lambda size: fits(meta, size), sizes)]
+    return [first, *takewhile(fits, sizes)]
 
 
 def _uses_its_end(trial: Trial, guess: Guess, batch: int, size: int) -> bool:
@@ -186,15 +198,49 @@ def _uses_its_end(trial: Trial, guess: Guess, batch: int, size: int) -> bool:
     )
 
 
-def _require_first(trial: Trial, layer: _Layer, x: Tensor) -> None:
-    """Raise InputError unless `layer` is the first to be called, on all of `x`."""
-    calls: list[tuple[nn.Module, torch.Size]] = []
-    kinds = tuple(FIRST_LAYERS)
-    watched = [m for m in trial.model.modules() if type(m) in kinds]
-    with trial.watching(watched, lambda m, t: calls.append((m, t.shape))):
-        trial.run([x])
-    if not calls or calls[0][0] is not layer.module or calls[0][1] != x.shape:
+def _is_first(trial: Trial, layer: _Layer, guess: Guess, batch: int) -> bool:
+    """Whether `layer` is the first to be called on an input like the guess."""
+    size = _FREE_SIZES[0][0]
+    x = _tensor(guess, {"batch": batch} | dict.fromkeys(guess.sized, size))
+    call = _first_call(trial, x)
+    return call is not None and call[0] is layer.module
+
+
+def _require_as_it_is(trial: Trial, layer: _Layer, guess: Guess, x: Tensor) -> None:
+    """Raise InputError unless the layer gets `x` itself or a function of each element.
+
+    A change of one index along an axis must then change what the layer gets in that
+    index alone: a transposed or reshaped input fails.
+    """
+    call = _first_call(trial, x)
+    if call is None or call[0] is not layer.module or call[1].shape != x.shape:
         raise InputError("another layer comes first")
+    for axis in range(x.dim()):
+        changed = _first_call(trial, _changed(x, guess, axis, 0))
+        assert changed is not None
+        others = slice(1, x.shape[axis])
+        if _close(call[1], changed[1]) or not _close(
+            call[1].movedim(axis, 0)[others], changed[1].movedim(axis, 0)[others]
+        ):
+            raise InputError("the input is rearranged first")
+
+
+class _Stop(Exception):
+    """Ends a run whose rest doesn't matter."""
+
+
+def _first_call(trial: Trial, x: Tensor) -> tuple[nn.Module, Tensor] | None:
+    """The first of the known layers that forward calls, and its input."""
+    calls: list[tuple[nn.Module, Tensor]] = []
+
+    def stop(module: nn.Module, value: Tensor) -> None:
+        calls.append((module, value.clone()))
+        raise _Stop
+
+    watched = [m for m in trial.model.modules() if type(m) in FIRST_LAYERS]
+    with trial.watching(watched, stop), suppress(InputError, _Stop):
+        trial.run([x])
+    return calls[0] if calls else None
 
 
 def _rows_independent(trial: Trial, guess: Guess, x: Tensor, output: Any) -> bool:
@@ -258,16 +304,14 @@ def _parameter_sizes(model: nn.Module) -> set[int]:
 def _unknown(trial: Trial, names: Sequence[str], why: str, guess: Guess | None) -> str:
     """Say why the inputs aren't known, and what to add."""
     shown = display_path(trial.path)
+    flags = [f'--input "{name}: DTYPE[batch, ...]"' for name in names]
     if guess is not None:
         flags = [f'--input "{replace(guess, high=None).spec(names[0])}"']
-    else:
-        flags = [f'--input "{name}: float32[batch, ...]"' for name in names]
-    values = ", ".join(f"torch.randn(...)" for _ in names)
+    values = ", ".join("torch.randn(...)" for _ in names)
     return (
         f"the inputs of {type(trial.model).__name__} aren't known: {why}; add\n"
         f"    {' '.join(flags)}\n"
-        f"written as in {FORM}, with a name for each free dim, or a function to "
-        f"{shown}:\n"
+        f"as in {FORM}, with a name for each free dim, or a function to {shown}:\n"
         f"    def example_inputs():\n"
-        f"        return ({values},)"
+        f"        return {values}"
     )

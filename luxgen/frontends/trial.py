@@ -66,7 +66,7 @@ class Trial:
                 handle.remove()
 
     def on_meta(self) -> "Trial":
-        """The same model with shapes but no values, where a run costs almost nothing."""
+        """The same model with shapes but no values, which makes large runs cheap."""
         memo: dict[int, Any] = {}
         for tensor in (*self.model.parameters(), *self.model.buffers()):
             memo[id(tensor)] = _on_meta(tensor)
