@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from luxgen.ir.tree import Tree
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Value, atoms
 
 Path = tuple[str, ...]
@@ -94,7 +95,6 @@ class Loop:
     path: Path
     start: int
     stop: int
-    length: int
     body: list[Item]
     carried: list[tuple[Value, Arg, Arg, Value]]
 
@@ -125,16 +125,25 @@ class Function:
     options: dict[str, Any] = field(default_factory=dict)
     name: str = ""
     call: int = 0
+    reads_ps: bool = False
+    reads_st: bool = False
+    updates: bool = False
 
 
 @dataclass(eq=False)
 class Program:
-    """Functions in the order of their definition; the last is the model's own."""
+    """Functions in the order of their definition; the last is the model's own.
+
+    `frees` names the sizes that stay free, by their value in both traces; `tied`
+    maps each further state_dict name of a leaf to its first one.
+    """
 
     functions: list[Function]
     name: str
-    inputs: list[Param]
-    frees: dict[tuple[int, int], str]
+    ps: Tree
+    st: Tree
+    frees: dict[tuple[int, int], str] = field(default_factory=dict)
+    tied: dict[str, str] = field(default_factory=dict)
 
     @property
     def main(self) -> Function:

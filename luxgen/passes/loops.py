@@ -13,12 +13,10 @@ from luxgen.ir.program import (
     Branch,
     Call,
     Function,
-    Guard,
     Item,
     Loop,
     Op,
     Path,
-    Write,
     args_of,
     items_in,
     outs_of,
@@ -76,6 +74,7 @@ class _Match:
     twins: dict[Value, Value] = field(default_factory=dict)  # next -> previous
     carried: dict[Value, Value] = field(default_factory=dict)  # before -> end of body
     columns: dict[tuple[int, str], list[Any]] = field(default_factory=dict)
+    firsts: dict[Value, Value] = field(default_factory=dict)  # `carried` of the first match
 
     def windows(self, following: list[Item]) -> bool:
         self.inner = {v for i in items_in(self.previous) for v in outs_of(i)}
@@ -87,17 +86,18 @@ class _Match:
     def consistent(self, other: _Match | None) -> bool:
         if other is None:
             return True
-        return self.path == other.path and self.carried.keys() >= set()
+        return self.path == other.path and set(self.carried) == set(other.carried.values())
 
     def joined(self, other: _Match | None) -> _Match:
         if other is None:
+            self.firsts = self.carried
             return self
         for key, column in self.columns.items():
             self.columns[key] = other.columns.get(key, column[:1] * self.step) + column[1:]
         for key, column in other.columns.items():
             self.columns.setdefault(key, column + column[-1:])
         self.start = other.start
-        self.firsts = getattr(other, "firsts", other.carried)
+        self.firsts = other.firsts
         return self
 
     def item(self, k: int, a: Item, b: Item) -> bool:
@@ -191,11 +191,9 @@ def _build(
     for a, b in zip(first, last, strict=True):
         names_last |= dict(zip(outs_of(a), outs_of(b), strict=True))
     inner_all = {v for w in windows for i in items_in(w) for v in outs_of(i)}
-    firsts = getattr(match, "firsts", match.carried)
-    back = {b: a for a, b in names_last.items()}
     carried = []
     made_by: dict[Value, Value] = {}
-    for before, end_value in firsts.items():
+    for before, end_value in match.firsts.items():
         if end_value not in names_last:
             return None
         inside = Value(before.dtype, before.shape, before.witness)
@@ -207,16 +205,9 @@ def _build(
     later = [a for i in items_in(function.body[end:]) for a in args_of(i)]
     later += list(atoms(function.result))
     used = {a for a in later if isinstance(a, Value) and a in inner_all}
-    for value in used - allowed:
-        if value not in back:
-            return None
-        # A result that isn't carried but read after the loop: the last one's.
+    if used - allowed:
         return None
-    stop = match.start_index + count if hasattr(match, "start_index") else None
-    path, low = match.path, _first_index(first, match.path)
-    if low is None:
-        return None
-    del stop
+    path, low = match.path, match.start
     for (k, name), column in match.columns.items():
         item = first[k]
         holder = item.args if isinstance(item, Op) else item.options  # type: ignore[union-attr]
@@ -246,26 +237,10 @@ def _build(
     function.names = {
         (visit(k) if isinstance(k, Dim) else k): v for k, v in function.names.items()
     }
-    loop = Loop(path, low, low + count, 0, first, carried)
+    loop = Loop(path, low, low + count, first, carried)
     return loop, count * period
 
 
 def _starred(path: Path, depth: int) -> Path:
     return (*path[:depth], STAR, *path[depth + 1 :])
 
-
-def _first_index(first: list[Item], path: Path) -> int | None:
-    """The index that the first window uses below `path`."""
-    depth = len(path)
-    paths: list[Path] = []
-    for item in first:
-        if isinstance(item, Call):
-            paths.append(item.path)
-        if isinstance(item, Op) and item.state is not None:
-            paths.append(item.state)
-        paths += [a.path for a in args_of(item) if isinstance(a, (Leaf, Node))]
-    found = [p[depth] for p in paths if p[:depth] == path and len(p) > depth and p[depth].isdigit()]
-    return int(found[0]) if found else None
-
-
-__all__ = ["Guard", "Write", "roll"]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from luxgen.ir.values import Arg, Dim, Leaf, Value
+from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Value
 
 Show = Callable[[Any], ast.expr]
 
@@ -15,7 +15,7 @@ Show = Callable[[Any], ast.expr]
 def substitute(template: str, args: Mapping[str, Arg], show: Show) -> ast.expr:
     """The template with every argument name replaced by its argument.
 
-    `show` prints a Value or Leaf; `*name` splices a tuple argument.
+    `show` prints whatever isn't a Python constant or container; `*name` splices a tuple argument.
     Example: ("input.reshape(*shape)", x, (n, 4)) -> x.reshape(n, 4).
     """
     tree = ast.parse(template, mode="eval").body
@@ -26,11 +26,8 @@ def substitute(template: str, args: Mapping[str, Arg], show: Show) -> ast.expr:
 
 def constant(value: Arg, show: Show) -> ast.expr:
     """Any argument as an expression: literals, containers, values, dims."""
-    if isinstance(value, (Value, Leaf)):
+    if isinstance(value, (Value, Leaf, Node, Dim, Option, ast.expr)):
         return show(value)
-    if isinstance(value, Dim):
-        names = {f"_{k}": arg for k, arg in enumerate(value.args)}
-        return substitute(value.text, names, show)
     if isinstance(value, tuple):
         return ast.Tuple([constant(v, show) for v in value], ast.Load())
     if isinstance(value, list):

@@ -1,0 +1,109 @@
+"""A live model and example inputs -> a checked Program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from luxgen.errors import UnsupportedError
+from luxgen.frontends.dims import Size, choose, resized
+from luxgen.frontends.modes import merge
+from luxgen.frontends.records import Trace
+from luxgen.frontends.sites import site_on
+from luxgen.frontends.trace import trace
+from luxgen.frontends.trees import build_trees, tied_names
+from luxgen.frontends.witness import Misaligned, align
+from luxgen.ir.program import Program
+from luxgen.passes.functions import to_function
+from luxgen.passes.pipeline import callees_first, run
+from luxgen.passes.cleanup import clean
+from luxgen.passes.effects import mark
+
+
+@dataclass
+class Built:
+    """A program, the example inputs it was traced with, and what was fixed."""
+
+    program: Program
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    free: list[Size] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
+    constants: dict[tuple[str, ...], torch.Tensor] = field(default_factory=dict)
+
+
+def build(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    names: dict[tuple[int, int], str] | None = None,
+) -> Built:
+    """Trace `model` in both modes at two sizes and build its program.
+
+    `names` gives the sizes that the user asked to stay free, by (tensor, axis);
+    without it every size that the model's own code leaves free stays free.
+    Raises UnsupportedError with all places that can't be translated.
+    """
+    sizes = choose(model, args, kwargs, names)
+    free, fixed = sizes.free, sizes.fixed
+    traces: tuple[Trace, Trace] | None = None
+    while traces is None:
+        try:
+            traces = _aligned(model, args, kwargs, free)
+        except Misaligned as error:
+            if not free:
+                raise UnsupportedError([site_on(error.line, error.reason, _SAME)]) from None
+            free, why = _without_culprit(model, args, kwargs, free, error)
+            fixed = [*fixed, why]
+    train, test = traces
+    sites = list(dict.fromkeys([*train.sites, *test.sites]))
+    if sites:
+        raise UnsupportedError(sites)
+    root = merge(train.root, test.root)
+    main = to_function(root)
+    for function in callees_first(main):
+        mark(function)
+        clean(function)
+    constants = {**test.constants, **train.constants}
+    ps, st = build_trees(model, main, constants)
+    functions = run(main)
+    frees = {(s.values[0], s.values[1]): s.name for s in free}
+    program = Program(functions, type(model).__name__, ps, st, frees, tied_names(model))
+    return Built(program, args, kwargs, free, fixed, constants)
+
+
+_SAME = "make the forward take the same steps each time it runs"
+
+
+def _aligned(
+    model: nn.Module, args: Any, kwargs: Any, free: list[Size]
+) -> tuple[Trace, Trace]:
+    """Both modes' first traces, each checked against its witness."""
+    result = []
+    for training in (True, False):
+        first, second = (
+            trace(model, *resized(args, kwargs, free, k), training=training) for k in (0, 1)
+        )
+        if not first.sites:
+            align(first.root, second.root)
+        result.append(first)
+    return result[0], result[1]
+
+
+def _without_culprit(
+    model: nn.Module, args: Any, kwargs: Any, free: list[Size], error: Misaligned
+) -> tuple[list[Size], str]:
+    """Drop the size whose variation alone makes the traces differ."""
+    for size in reversed(free):
+        others = [s for s in free if s is not size]
+        try:
+            _aligned(model, args, kwargs, others)
+        except Misaligned:
+            continue
+        file, line = error.line
+        return others, f"{size.name}: {error.reason} ({file}:{line})"
+    return free[:-1], f"{free[-1].name}: {error.reason} ({error.line[0]}:{error.line[1]})"

@@ -1,0 +1,111 @@
+"""Steps that change nothing, and steps whose results nobody reads, go.
+
+    a = contiguous(x); b = view(a); c = add(b, 1); return b   ->   b = view(x); return b
+"""
+
+from __future__ import annotations
+
+from luxgen.ir.program import (
+    Branch,
+    Call,
+    Function,
+    Item,
+    Loop,
+    Op,
+    args_of,
+    items_in,
+    outs_of,
+)
+from luxgen.ir.values import Arg, Value, atoms, map_arg
+from luxgen.passes.functions import rewrite
+
+SAME = frozenset(
+    {"contiguous", "detach", "clone", "alias", "identity", "data", "positive", "cpu"}
+)
+
+
+def clean(function: Function) -> None:
+    """Forward copies and drop dead steps, in `function` alone."""
+    _forward(function)
+    live = _live(function)
+    function.body = _kept(function.body, live)
+
+
+def _forward(function: Function) -> None:
+    """Copies: NumPy values are never written to, so a copy is the thing itself."""
+    same: dict[Value, Arg] = {}
+    for item in items_in(function.body):
+        if isinstance(item, Op) and item.name in SAME and isinstance(item.result, Value):
+            source = item.args.get("input")
+            if getattr(source, "dtype", None) == item.result.dtype:
+                same[item.result] = source
+    if not same:
+        return
+
+    def visit(arg: Arg) -> Arg:
+        while isinstance(arg, Value) and arg in same:
+            arg = same[arg]
+        return arg
+
+    for value in same:
+        source = visit(value)
+        if isinstance(source, Value):
+            known = function.names.setdefault(source, [])
+            known += [n for n in function.names.get(value, []) if n not in known]
+    names = {k: v for k, v in function.names.items() if k not in same}
+    function.names = names
+    rewrite(function, visit)
+    for item in items_in(function.body):
+        if isinstance(item, Call):
+            item.result = map_arg(visit, item.result)
+    gone = {id(i) for i in items_in(function.body) if isinstance(i, Op) and i.result in same}
+    _remove(function.body, gone)
+
+
+def _remove(items: list[Item], gone: set[int]) -> None:
+    items[:] = [i for i in items if id(i) not in gone]
+    for item in items:
+        if isinstance(item, Branch):
+            _remove(item.training, gone)
+            _remove(item.testing, gone)
+
+
+def _live(function: Function) -> set[int]:
+    """Items that matter: effects, and whatever a mattering item reads."""
+    maker = {v: i for i in items_in(function.body) for v in outs_of(i)}
+    live: set[int] = set()
+    work: list[Item] = [i for i in items_in(function.body) if _matters(i)]
+    wanted = [a for a in atoms(function.result) if isinstance(a, Value)]
+    work += [maker[a] for a in wanted if a in maker]
+    while work:
+        item = work.pop()
+        if id(item) in live:
+            continue
+        live.add(id(item))
+        work += [maker[a] for a in args_of(item) if isinstance(a, Value) and a in maker]
+    return live
+
+
+def _matters(item: Item) -> bool:
+    if isinstance(item, Op):
+        return item.state is not None
+    if isinstance(item, Call):
+        return item.function.updates
+    return not isinstance(item, Loop)
+
+
+def _kept(items: list[Item], live: set[int]) -> list[Item]:
+    kept: list[Item] = []
+    for item in items:
+        if isinstance(item, Branch):
+            item.training = _kept(item.training, live)
+            item.testing = _kept(item.testing, live)
+            if not (item.training or item.testing or item.joins):
+                continue
+        elif id(item) not in live:
+            continue
+        kept.append(item)
+    return kept
+
+
+__all__ = ["clean"]

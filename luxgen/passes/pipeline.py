@@ -1,0 +1,40 @@
+"""The passes, in order."""
+
+from __future__ import annotations
+
+from luxgen.ir.program import Call, Function, items_in
+from luxgen.passes.cleanup import clean
+from luxgen.passes.effects import mark
+from luxgen.passes.fold import fold
+from luxgen.passes.loops import roll
+
+EACH = (mark, clean, mark)  # on every function, callees first
+AFTER_FOLD = (roll,)  # on every function that remains
+
+
+def run(main: Function) -> list[Function]:
+    """All passes over `main` and its callees; the functions that remain, in order."""
+    for function in callees_first(main):
+        for each in EACH:
+            if each is mark:
+                function.reads_ps = function.reads_st = function.updates = False
+            each(function)
+    functions = fold(main)
+    for function in functions:
+        for after in AFTER_FOLD:
+            after(function)
+    return functions
+
+
+def callees_first(main: Function) -> list[Function]:
+    """`main` and all it calls, each after its callees."""
+    seen: dict[Function, None] = {}
+
+    def visit(function: Function) -> None:
+        for item in items_in(function.body):
+            if isinstance(item, Call) and item.function not in seen:
+                visit(item.function)
+        seen.setdefault(function)
+
+    visit(main)
+    return list(seen)

@@ -1,0 +1,521 @@
+"""The statements of one function's body."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from luxgen.ir.program import (
+    Branch,
+    Call,
+    Function,
+    Guard,
+    Item,
+    Loop,
+    Op,
+    Path,
+    Write,
+    items_in,
+)
+from luxgen.ir.tree import Flag, Tree, field_names
+from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value, map_arg
+from luxgen.targets.numpy.access import Access
+from luxgen.targets.numpy.expression import constant, substitute
+from luxgen.targets.numpy.rules import template
+from luxgen.targets.numpy.rules.op import Op as View
+from luxgen.targets.numpy.schedule import Schedule
+
+Probe = Callable[[Item, ast.expr], ast.expr]
+Line = tuple[int, str]  # indentation, text
+
+
+class Body:
+    """Writes a function's statements; `probe` wraps every op's expression (verify)."""
+
+    def __init__(
+        self,
+        function: Function,
+        access: Access,
+        class_names: dict[Any, str],
+        reserved: frozenset[str],
+        shapes: Callable[[Value], str],
+        probe: Probe | None = None,
+    ) -> None:
+        self.function, self.access, self.class_names = function, access, class_names
+        self.shapes, self.probe = shapes, probe
+        self.schedule = Schedule(function, reserved)
+        self.lines: list[Line] = []
+        self.indent = 0
+        self.states: dict[Path, ast.expr] = {}
+        self.dim_names = self._named_sizes()
+        self.taken = set(self.schedule.names.chosen.values()) | reserved
+
+    # -- expressions --------------------------------------------------------------
+
+    def show(self, arg: Any) -> ast.expr:
+        """A value by its variable or, if it is written here, by its expression."""
+        if isinstance(arg, (Leaf, Node)):
+            return self.access.expression(arg.kind, arg.path)
+        assert isinstance(arg, Value)
+        maker = self.schedule.maker.get(arg)
+        if maker is not None and id(maker) in self.schedule.inlined:
+            return self.compute(maker)
+        name = self.schedule.name(arg)
+        if name is not None:
+            return ast.Name(name)
+        return self._from_container(arg)
+
+    def _from_container(self, value: Value) -> ast.expr:
+        for param in self.function.params:
+            found = _find(param.arg, value, ast.Name(self.param_name(param.name)))
+            if found is not None:
+                return found
+        raise KeyError(f"value without a name in {self.function.class_name}")
+
+    def param_name(self, name: str) -> str:
+        from luxgen.targets.numpy.naming import safe
+
+        return safe(name, self.schedule.names.reserved)
+
+    def arg(self, arg: Arg) -> ast.expr:
+        return constant(map_arg(self._named, arg), self._show_any)
+
+    def _named(self, arg: Any) -> Any:
+        return arg
+
+    def _show_any(self, arg: Any) -> ast.expr:
+        if isinstance(arg, ast.expr):
+            return arg
+        if isinstance(arg, Option):
+            return ast.Name(arg.name)
+        if isinstance(arg, Dim):
+            return self.size(arg)
+        return self.show(arg)
+
+    def size(self, dim: Dim) -> ast.expr:
+        """A number from shapes: a local name of the source, or its expression."""
+        name = self.dim_names.get(dim)
+        if name is not None:
+            return ast.Name(name)
+        if not dim.args or (dim.fixed and self._foreign(dim)):
+            return constant(dim.value, self._show_any)
+        names = {f"_{k}": a for k, a in enumerate(dim.args)}
+        return substitute(dim.text, names, self._show_any)
+
+    def _foreign(self, dim: Dim) -> bool:
+        return any(isinstance(a, Dim) and self._foreign(a) for a in dim.args)
+
+    def compute(self, item: Op | Call | Any) -> ast.expr:
+        """The expression of an op or call."""
+        if isinstance(item, Call):
+            expression = self.call(item)
+        else:
+            expression = self.op(item)
+        return self.probe(item, expression) if self.probe else expression
+
+    def op(self, op: Op) -> ast.expr:
+        view = View(op.name, op.args, op.outs, op.overload)
+        text = template(view, stateful=op.state is not None)
+        args: dict[str, Any] = dict(op.args)
+        if op.state is not None:
+            args["state"] = self.state(op.state)
+        tree = substitute(text, args, self._show_any)
+        return _starred(tree, self.access)
+
+    def state(self, path: Path) -> ast.expr:
+        """The current state at `path`: the newest one made in this call."""
+        return self.states.get(path) or self.access.expression("st", path)
+
+    def call(self, call: Call) -> ast.expr:
+        args = [self.arg(a) for a in call.args]
+        function = call.function
+        if getattr(function, "reads_ps", False):
+            args.append(self.access.expression("ps", call.path))
+        if getattr(function, "reads_st", False):
+            args.append(self.state(call.path))
+        options = [ast.keyword(k, self.arg(v)) for k, v in call.options.items()]
+        return ast.Call(ast.Name(function.name), args, options)
+
+    # -- statements ---------------------------------------------------------------
+
+    def write(self) -> list[Line]:
+        self._emit_sizes(0)
+        self.items(self.function.body)
+        self._return()
+        return self.lines
+
+    def line(self, text: str) -> None:
+        self.lines.append((self.indent, text))
+
+    def items(self, items: list[Item]) -> None:
+        for item in items:
+            if isinstance(item, Guard):
+                self.guard(item)
+            elif isinstance(item, Write):
+                self.states[item.path] = self._kept(item)
+            elif isinstance(item, Branch):
+                self.branch(item)
+            elif isinstance(item, Loop):
+                self.loop(item)
+            elif id(item) not in self.schedule.inlined:
+                self.assign(item)
+            self._emit_sizes(self.schedule.position[id(item)])
+
+    def _kept(self, write: Write) -> ast.expr:
+        """A buffer's new value by a variable, so that it is computed once."""
+        return self.arg(write.value)
+
+    def assign(self, item: Op | Call) -> None:
+        target = self._target(item.result)
+        path = item.state if isinstance(item, Op) else item.path
+        expression = self.compute(item)
+        if Schedule.keeps_state(item):
+            assert path is not None
+            name = self._state_name(path)
+            target = f"{target}, {name}" if "," not in target else f"({target}), {name}"
+            self.states[path] = ast.Name(name)
+        comment = self.shapes(item.result) if isinstance(item.result, Value) else ""
+        self.line(f"{target} = {ast.unparse(expression)}{comment}")
+
+    def _target(self, result: Arg) -> str:
+        if isinstance(result, Value):
+            return self.schedule.name(result) or "_"
+        if isinstance(result, (tuple, list)):
+            if not any(isinstance(a, Value) and self._is_used(a) for a in _flat(result)):
+                return "_"
+            inner = [self._target(a) for a in result]
+            texts = [f"({t})" if "," in t else t for t in inner]
+            return ", ".join(texts) + ("," if len(texts) == 1 else "")
+        if isinstance(result, Structure):
+            return self._target(tuple(v for _, v in result.fields))
+        return "_"
+
+    def _is_used(self, value: Value) -> bool:
+        return bool(self.schedule.uses.get(value))
+
+    def _state_name(self, path: Path) -> str:
+        name = "st_" + "_".join(p for p in path if p != "*")
+        name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+        return name if name != "st_" else "st_"
+
+    def guard(self, guard: Guard) -> None:
+        condition = self.arg(guard.condition)
+        if guard.outcome:
+            condition = _negated(condition)
+        said = ast.unparse(_negated(condition))
+        message = ast.unparse(ast.Constant(f"the sizes must keep {said}"))
+        self.line(f"if {ast.unparse(condition)}:")
+        self.lines.append((self.indent + 1, f"raise ValueError({message})"))
+
+    def branch(self, branch: Branch) -> None:
+        flag = ast.unparse(self.access.expression("st", (*branch.outer, "training")))
+        before = dict(self.states)
+        sides = []
+        for items, pick in ((branch.training, 1), (branch.testing, 2)):
+            held, self.lines = self.lines, []
+            self.states = dict(before)
+            self.indent += 1
+            self.items(items)
+            for join in branch.joins:
+                name = self.schedule.name(join[0])
+                value = ast.unparse(self.arg(join[pick]))
+                if name is not None and value != name:
+                    self.line(f"{name} = {value}")
+            self._states_of_side(before, branch)
+            self.indent -= 1
+            sides.append((self.lines, dict(self.states)))
+            self.lines = held
+        self.states = before
+        (train, train_states), (test, test_states) = sides
+        changed = [p for p in train_states | test_states
+                   if train_states.get(p) is not before.get(p)
+                   or test_states.get(p) is not before.get(p)]  # fmt: skip
+        for path in changed:
+            name = self._state_name(path)
+            for lines, states in ((train, train_states), (test, test_states)):
+                value = ast.unparse(states.get(path) or self.access.expression("st", path))
+                if value != name:
+                    lines.append((self.indent + 1, f"{name} = {value}"))
+            self.states[path] = ast.Name(name)
+        if train:
+            self.line(f"if {flag}:")
+            self.lines += train
+            if test:
+                self.line("else:")
+                self.lines += test
+        elif test:
+            self.line(f"if not {flag}:")
+            self.lines += test
+
+    def _states_of_side(self, before: dict[Path, ast.expr], branch: Branch) -> None:
+        return
+
+    def loop(self, loop: Loop) -> None:
+        for inside, before, _, _ in loop.carried:
+            name, value = self.schedule.name(inside), ast.unparse(self.arg(before))
+            if name != value:
+                self.line(f"{name} = {value}")
+        columns, variables, touched = self._columns(loop)
+        collected = {p: f"{self._state_name(p)}_all" for p in touched}
+        for path in touched:
+            collected[path] = self._state_name(path)
+            self.line(f"{collected[path]} = []")
+        heads = ", ".join(variables)
+        if len(columns) == 1:
+            self.line(f"for {heads} in {columns[0]}:")
+        else:
+            self.line(f"for {heads} in zip({', '.join(columns)}, strict=True):")
+        self.indent += 1
+        outer = dict(self.states)
+        self.items(loop.body)
+        for _, _, after, result in loop.carried:
+            name, value = self.schedule.name(result), ast.unparse(self.arg(after))
+            if name != value:
+                self.line(f"{name} = {value}")
+        star = (*loop.path, "*")
+        for path in touched:
+            new = self._rebuilt(star)
+            self.line(f"{collected[path]}.append({ast.unparse(new)})")
+        self.indent -= 1
+        self.states = outer
+        for path in touched:
+            tree = self.access.tree("st", loop.path)
+            assert isinstance(tree, Tree)
+            text = f"tuple({collected[path]})"
+            if loop.start or loop.stop < tree.length:
+                old = ast.unparse(self.access.expression("st", loop.path))
+                text = f"(*{old}[:{loop.start}], *{collected[path]}, *{old}[{loop.stop}:])"
+            self.states[loop.path] = ast.parse(text, mode="eval").body
+        for key in [k for k in self.access.aliases if k[1] == star]:
+            del self.access.aliases[key]
+
+    def _columns(self, loop: Loop) -> tuple[list[str], list[str], list[Path]]:
+        """What the loop iterates over, its variables, and the state it replaces."""
+        star = (*loop.path, "*")
+        columns, variables = [], []
+        text = "_".join(p for p in loop.path if p != "*") or "item"
+        kinds = _kinds_read(loop, star)
+        for kind in ("ps", "st"):
+            if kind not in kinds:
+                continue
+            tree = self.access.tree(kind, loop.path)
+            assert isinstance(tree, Tree)
+            whole = loop.start == 0 and loop.stop == tree.length
+            column = ast.unparse(self.access.expression(kind, loop.path))
+            columns.append(column if whole else f"{column}[{loop.start}:{loop.stop}]")
+            variable = self._fresh(f"{kind}_{text}_i" if kind == "st" else f"{kind}_i")
+            variables.append(variable)
+            self.access.aliases[(kind, star)] = variable
+        for item in loop.body:
+            holder = item.args if isinstance(item, Op) else getattr(item, "options", {})
+            for name, value in list(holder.items()):
+                if isinstance(value, Option) and isinstance(value.value, tuple):
+                    variable = self._fresh(name)
+                    columns.append(ast.unparse(constant(value.value, self._show_any)))
+                    variables.append(variable)
+                    holder[name] = Option(variable, value.value)
+        touched = [loop.path] if _writes_state(loop) else []
+        return columns, variables, touched
+
+    def _fresh(self, name: str) -> str:
+        base, count = name, 1
+        while name in self.taken:
+            count += 1
+            name = f"{base}{count}"
+        self.taken.add(name)
+        return name
+
+    # -- state --------------------------------------------------------------------
+
+    def _return(self) -> None:
+        result = self.result(self.function.result)
+        if not getattr(self.function, "updates", False):
+            self.line(f"return {ast.unparse(result)}")
+            return
+        new = self._rebuilt(())
+        self.line(f"return {ast.unparse(ast.Tuple([result, new], ast.Load()))}")
+
+    def result(self, arg: Arg) -> ast.expr:
+        """The returned structure, NamedTuples by the module's own classes."""
+        if isinstance(arg, Structure):
+            name = self.class_names[tuple(k for k, _ in arg.fields)]
+            parts = [self.result(v) for _, v in arg.fields]
+            return ast.Call(ast.Name(name), parts, [])
+        if isinstance(arg, tuple):
+            return ast.Tuple([self.result(a) for a in arg], ast.Load())
+        if isinstance(arg, list):
+            return ast.List([self.result(a) for a in arg], ast.Load())
+        if isinstance(arg, dict):
+            return ast.Dict(
+                [ast.Constant(k) for k in arg], [self.result(v) for v in arg.values()]
+            )
+        return self.arg(arg)
+
+    def _rebuilt(self, path: Path) -> ast.expr:
+        """The state at `path` after this call: new parts in, the rest as it was."""
+        if path in self.states:
+            return self.states[path]
+        tree = self.access.tree("st", path)
+        depth = len(path)
+        below = {p[depth] for p in self.states if p[:depth] == path and len(p) > depth}
+        if not below or not isinstance(tree, Tree):
+            return self.access.expression("st", path)
+        if tree.sequence:
+            return self._rebuilt_sequence(path, tree, below)
+        names = field_names(dict(tree.children))
+        parts = {c: self._rebuilt((*path, c)) for c in tree.children if c in below}
+        if len(parts) == len(tree.children):
+            return ast.Call(ast.Name(self.class_names[tree]), list(parts.values()), [])
+        old = self.access.expression("st", path)
+        keywords = [ast.keyword(names[c], v) for c, v in parts.items()]
+        return ast.Call(ast.Attribute(old, "_replace", ast.Load()), [], keywords)
+
+    def _rebuilt_sequence(self, path: Path, tree: Tree, below: set[str]) -> ast.expr:
+        places: list[ast.expr] = []
+        for k in range(tree.length):
+            name = str(k)
+            if name in below:
+                places.append(self._rebuilt((*path, name)))
+            elif name in tree.children:
+                places.append(self.access.expression("st", (*path, name)))
+            else:
+                places.append(ast.Constant(None))
+        return ast.Tuple(places, ast.Load())
+
+    # -- sizes --------------------------------------------------------------------
+
+    def _named_sizes(self) -> dict[Dim, str]:
+        """Sizes that the source gave a local name, if every part of it is at hand."""
+        self._size_lines: dict[int, list[tuple[str, str]]] = {}
+        used = _used_dims(self.function)
+        names: dict[Dim, str] = {}
+        for dim, wanted in self.function.names.items():
+            if not isinstance(dim, Dim) or not dim.text.startswith("_0.shape["):
+                continue
+            value = dim.args[0]
+            if dim not in used or not isinstance(value, Value):
+                continue
+            name = self.schedule.name(value)
+            maker = self.schedule.maker.get(value)
+            if name is None or (maker is not None and id(maker) in self.schedule.inlined):
+                continue
+            at, block = self.schedule.defined.get(value, (0, 0))
+            if block:
+                continue
+            low = 0 if maker is None else at
+            chosen = self.schedule.names.give(
+                Value("int"), wanted, (low, self.schedule.finish + 1)
+            )
+            names[dim] = chosen
+            axis = int(dim.text[len("_0.shape[") : -1])
+            self._size_lines.setdefault(low, []).append((chosen, f"{name}.shape[{axis}]"))
+        return names
+
+    def _emit_sizes(self, position: int) -> None:
+        sizes = self._size_lines.pop(position, [])
+        if sizes:
+            left, right = zip(*sizes, strict=True)
+            self.line(f"{', '.join(left)} = {', '.join(right)}")
+
+
+def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
+    """The expression that reads `value` out of the container `arg`."""
+    if arg is value:
+        return base
+    if isinstance(arg, (tuple, list)):
+        pairs: list[tuple[ast.expr, Any]] = [
+            (ast.Subscript(base, ast.Constant(k), ast.Load()), a) for k, a in enumerate(arg)
+        ]
+    elif isinstance(arg, dict):
+        pairs = [(ast.Subscript(base, ast.Constant(k), ast.Load()), a) for k, a in arg.items()]
+    elif isinstance(arg, Structure):
+        pairs = [(ast.Attribute(base, k, ast.Load()), a) for k, a in arg.fields]
+    else:
+        return None
+    for inner, item in pairs:
+        found = _find(item, value, inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _flat(arg: Arg) -> list[Any]:
+    if isinstance(arg, (tuple, list)):
+        return [a for item in arg for a in _flat(item)]
+    return [arg]
+
+
+def _negated(condition: ast.expr) -> ast.expr:
+    flip: dict[type, type] = {
+        ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
+        ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    }  # fmt: skip
+    if isinstance(condition, ast.Compare) and type(condition.ops[0]) in flip:
+        return ast.Compare(
+            condition.left, [flip[type(condition.ops[0])]()], condition.comparators
+        )
+    return ast.UnaryOp(ast.Not(), condition)
+
+
+def _kinds_read(loop: Loop, star: Path) -> set[str]:
+    kinds: set[str] = set()
+    for item in items_in(loop.body):
+        if isinstance(item, Call) and item.path[: len(star)] == star:
+            if getattr(item.function, "reads_ps", False):
+                kinds.add("ps")
+            if getattr(item.function, "reads_st", False):
+                kinds.add("st")
+        if isinstance(item, Op) and item.state is not None and item.state[: len(star)] == star:
+            kinds.add("st")
+        from luxgen.ir.program import args_of
+
+        for arg in args_of(item):
+            if isinstance(arg, (Leaf, Node)) and arg.path[: len(star)] == star:
+                kinds.add(arg.kind)
+    return kinds
+
+
+def _writes_state(loop: Loop) -> bool:
+    return any(Schedule.keeps_state(i) for i in items_in(loop.body))
+
+
+def _used_dims(function: Function) -> set[Dim]:
+    from luxgen.ir.program import args_of
+    from luxgen.ir.values import atoms
+
+    items = [a for i in items_in(function.body) for a in args_of(i)]
+    return {a for a in [*items, *atoms(function.result)] if isinstance(a, Dim)}
+
+
+def _starred(tree: ast.expr, access: Access) -> ast.expr:
+    """`f(x, ps.fc.weight, ps.fc.bias)` -> `f(x, *ps.fc)` where these are all fields."""
+
+    class Star(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.Call:
+            self.generic_visit(node)
+            node.args = _star_tail(node.args, access)
+            return node
+
+    result = Star().visit(tree)
+    assert isinstance(result, ast.expr)
+    return result
+
+
+def _star_tail(args: list[ast.expr], access: Access) -> list[ast.expr]:
+    tail: list[ast.Attribute] = []
+    for arg in reversed(args):
+        if not isinstance(arg, ast.Attribute):
+            break
+        if tail and ast.unparse(arg.value) != ast.unparse(tail[0].value):
+            break
+        tail.insert(0, arg)
+    if len(tail) < 2:
+        return args
+    fields = access.by_text.get(ast.unparse(tail[0].value))
+    if fields is None or [t.attr for t in tail] != fields[-len(tail) :] or len(fields) != len(tail):
+        return args
+    return [*args[: -len(tail)], ast.Starred(tail[0].value, ast.Load())]
+
+
+__all__ = ["Body", "Flag"]

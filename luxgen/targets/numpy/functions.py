@@ -1,0 +1,207 @@
+"""Every function of a program as text: signature, docstring, body."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any
+
+from luxgen.ir.program import Function, Param, Program, items_in, Call
+from luxgen.ir.tree import Tree
+from luxgen.ir.values import Arg, Dim, Structure, Value, atoms
+from luxgen.targets.numpy.access import Access
+from luxgen.targets.numpy.body import Body, Probe
+from luxgen.targets.numpy.helpers import helper_names
+from luxgen.targets.numpy.naming import safe, snake
+from luxgen.targets.numpy.sizes import comment, described
+
+RESERVED = frozenset({
+    "np", "math", "ps", "st", "apply", "setup", "from_state_dict", "state_dict",
+    "trainmode", "testmode", "ravel", "unravel", "leaves", "prod", "Array", "Leaf",
+    "Any", "NamedTuple", "Callable", "Mapping", "Iterator", "sliding_window_view",
+    "Params", "State", "INPUTS", "OUTPUTS", "NUM_PARAMETERS", "TIED", "repeat",
+    "_params", "_state", "NDArray", "ArrayLike", "TypeAlias",
+})  # fmt: skip
+
+
+@dataclass
+class Naming:
+    """Names shared by all functions of a module."""
+
+    classes: dict[str, dict[Tree, str]]
+    results: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def merged(self) -> dict[Any, str]:
+        return {**self.classes["ps"], **self.classes["st"], **self.results}
+
+
+def name_functions(program: Program, taken: set[str]) -> None:
+    """`apply` for the model, snake_case class names for the others."""
+    used = set(taken) | RESERVED | set(helper_names())
+    for function in reversed(program.functions):
+        if function is program.main:
+            function.name = "apply"
+            continue
+        base = safe(snake(function.class_name), used)
+        name, count = base, 1
+        while name in used:
+            count += 1
+            name = f"{base}_{count}"
+        used.add(name)
+        function.name = name
+
+
+def function_text(
+    program: Program, function: Function, naming: Naming, probe: Probe | None = None
+) -> str:
+    """One function, with `ps` and `st` after the required arguments."""
+    names = {f.name for f in program.functions}
+    reserved = frozenset(RESERVED | helper_names() | names | set(function.options))
+    trees = {kind: _at(tree, function) for kind, tree in (("ps", program.ps), ("st", program.st))}
+    access = Access(trees)
+    body = Body(
+        function, access, naming.merged(), reserved, lambda v: comment(program, v), probe
+    )
+    lines = [f"    {'    ' * indent}{text}" for indent, text in body.write()]
+    lines = [_without_long_comment(line) for line in lines]
+    head = _signature(program, function, naming, body)
+    doc = _docstring(program, function)
+    return "\n".join([head, *([f"    {doc}"] if doc else []), *lines])
+
+
+def _without_long_comment(line: str) -> str:
+    code, _, _ = line.partition("  # (")
+    return code if len(line) > 88 else line
+
+
+def _at(tree: Tree, function: Function) -> Tree | None:
+    try:
+        found = tree.at(function.path)
+    except KeyError:
+        return None
+    return found if isinstance(found, Tree) else None
+
+
+def _signature(program: Program, function: Function, naming: Naming, body: Body) -> str:
+    main = function is program.main
+    parts = [_parameter(p, body) for p in function.params if p.required or not main]
+    optional = [p for p in function.params if not p.required and main]
+    for kind, reads in (("ps", function.reads_ps), ("st", function.reads_st)):
+        if reads or main:
+            default = "Params" if kind == "ps" else "State"
+            node = _at(program.ps if kind == "ps" else program.st, function)
+            name = default if main or node is None else naming.classes[kind].get(node)
+            parts.append(f"{kind}: {name or _sequence_type(node, naming, kind)}")
+    keywords = [_parameter(p, body) for p in optional]
+    keywords += [f"{n}: {_constant_type(v)}" for n, v in function.options.items()]
+    if keywords:
+        parts += ["*", *keywords]
+    result = _type_of(function.result, naming)
+    if main or function.updates:
+        state = naming.classes["st"].get(_at(program.st, function) or program.st, "State")
+        result = f"tuple[{result}, {'State' if main else state}]"
+    return f"def {function.name}({', '.join(parts)}) -> {result}:"
+
+
+def _sequence_type(node: Tree | None, naming: Naming, kind: str) -> str:
+    return "Any"
+
+
+def _parameter(param: Param, body: Body) -> str:
+    name = body.schedule.name(param.arg) if isinstance(param.arg, Value) else None
+    name = name or body.param_name(param.name)
+    return f"{name}: {_argument_type(param.arg)}"
+
+
+def _argument_type(arg: Arg) -> str:
+    if isinstance(arg, Value):
+        return "Array"
+    if isinstance(arg, (tuple, list)) and all(isinstance(a, Value) for a in arg):
+        places = ", ".join("Array" for _ in arg)
+        return f"tuple[{places}]" if isinstance(arg, tuple) else "list[Array]"
+    return "Any"
+
+
+def _constant_type(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(_constant_type(v) for v in value)}]"
+    return type(value).__name__
+
+
+def _type_of(arg: Arg, naming: Naming) -> str:
+    if isinstance(arg, Structure):
+        return naming.results[tuple(k for k, _ in arg.fields)]
+    if isinstance(arg, tuple):
+        return f"tuple[{', '.join(_type_of(a, naming) for a in arg) or '()'}]"
+    if isinstance(arg, list):
+        kinds = sorted({_type_of(a, naming) for a in arg})
+        return f"list[{' | '.join(kinds) or 'Any'}]"
+    if isinstance(arg, dict):
+        kinds = sorted({_type_of(a, naming) for a in arg.values()})
+        return f"dict[{'str' if all(isinstance(k, str) for k in arg) else 'Any'}, " \
+               f"{' | '.join(kinds) or 'Any'}]"
+    if isinstance(arg, Dim):
+        return arg.dtype
+    if arg is None:
+        return "None"
+    if isinstance(arg, (bool, int, float, str)):
+        return type(arg).__name__
+    return "Array"
+
+
+def _docstring(program: Program, function: Function) -> str:
+    """`BasicBlock.forward: x (N, C, H, W) -> (N, C, H, W).` where shapes are certain."""
+    values = [
+        (p.name, p.arg) for p in function.params
+        if p.required and not p.name.startswith("captured")
+    ]  # fmt: skip
+    shared = any("varies" in v.names for _, a in values for v in atoms(a) if isinstance(v, Value))
+    title = _safe_text(f"{function.class_name}.forward")
+    if not values or shared:
+        return f'"""{title}."""'
+    left = ", ".join(f"{n} {described(a, program.frees)}" for n, a in values)
+    right = described(function.result, program.frees)
+    text = f'"""{title}: {_safe_text(left)} -> {_safe_text(right)}."""'
+    return text if len(text) <= 84 and "?" not in text else f'"""{title}."""'
+
+
+def _safe_text(text: str) -> str:
+    """Text of a model inside a docstring or comment: nothing that could end it."""
+    text = "".join(c if c.isprintable() and c.isascii() else "?" for c in text)
+    return text.replace("\\", "/").replace('"', "'")
+
+
+def calls_in(function: Function) -> list[Call]:
+    return [i for i in items_in(function.body) if isinstance(i, Call)]
+
+
+def result_classes(program: Program, taken: set[str]) -> tuple[dict[tuple[str, ...], str], list[Structure]]:
+    """NamedTuples that results need, named after the source's classes."""
+    names: dict[tuple[str, ...], str] = {}
+    found: list[Structure] = []
+
+    def visit(arg: Any) -> None:
+        if isinstance(arg, Structure):
+            key = tuple(k for k, _ in arg.fields)
+            if key not in names:
+                base = safe(arg.name, taken | RESERVED | helper_names())
+                taken.add(base)
+                names[key] = base
+                found.append(arg)
+            for _, inner in arg.fields:
+                visit(inner)
+        elif isinstance(arg, (tuple, list)):
+            for inner in arg:
+                visit(inner)
+        elif isinstance(arg, dict):
+            for inner in arg.values():
+                visit(inner)
+
+    for function in program.functions:
+        visit(function.result)
+        for call in calls_in(function):
+            visit(call.args)
+    return names, found
+
+
+__all__ = ["Naming", "ast", "function_text", "name_functions", "result_classes"]

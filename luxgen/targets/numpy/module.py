@@ -1,0 +1,202 @@
+"""A program as the text of one standalone NumPy module."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from luxgen.ir.program import Program, items_in
+from luxgen.ir.tree import Flag, Tree, leaves_of
+from luxgen.ir.values import Arg, Leaf, Structure, Value
+from luxgen.targets.numpy.body import Probe
+from luxgen.targets.numpy.classes import Classes, ClassText
+from luxgen.targets.numpy.format import ruff_format
+from luxgen.targets.numpy.functions import (
+    Naming,
+    function_text,
+    name_functions,
+    result_classes,
+)
+from luxgen.targets.numpy.sizes import described, shape_of
+from luxgen.targets.numpy.specialise import helper_texts
+from luxgen.targets.numpy.tree_text import Builder
+from luxgen.templates_path import template_dir
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header says of the source: a relative path, a digest, a command."""
+
+    source: str
+    command: str
+    verified: bool = True
+
+
+def module_text(program: Program, header: Header, setup: str, probe: Probe | None = None) -> str:
+    """The whole module, formatted; `probe` wraps op expressions (verification only)."""
+    taken: set[str] = set()
+    ps, st = Classes("ps"), Classes("st")
+    ps.add(program.ps, taken, "Params", _params_doc(program))
+    st.add(program.st, taken, "State", _state_doc(program))
+    results, structures = result_classes(program, taken)
+    naming = Naming({"ps": ps.names, "st": st.names}, results)
+    name_functions(program, taken)
+    functions = [function_text(program, f, naming, probe) for f in reversed(program.functions)]
+    params, state = Builder("ps", ps), Builder("st", st)
+    params_text, state_text = params.expression(program.ps), state.expression(program.st)
+    builders = [*params.functions, *params.affine_functions(), *state.functions, *state.affine_functions()]
+    builders = list(dict.fromkeys(builders))
+    needed = "\n".join([*functions, setup])
+    splats = {k: len(v) for k, v in _splats(program).items()}
+    helpers = helper_texts(needed, extra=_state_kinds(program), splats=splats)
+    view: dict[str, Any] = {
+        "source": header.source,
+        "command": header.command,
+        "unverified": not header.verified,
+        "inputs_comment": _inputs_comment(program),
+        "title": f"{program.name} in NumPy; parameters `ps` and state `st` are passed explicitly.",
+        "usage": _usage(program),
+        "table": "",
+        "num_parameters": sum(_size(leaf) for leaf in leaves_of(program.ps)),
+        "inputs": repr(_inputs(program)),
+        "outputs": repr(_outputs(program.main.result, program)),
+        "tied": repr(program.tied) if program.tied else "",
+        "classes": [*ps.defined, *st.defined, *(_result_class(s, naming) for s in structures)],
+        "state_classes": helpers.classes,
+        "functions": functions,
+        "params": params_text,
+        "state": state_text,
+        "builders": builders,
+        "seeded": any(n.kind in ("DropoutState", "NoiseState") for n in _nodes(program.st)),
+        "modes": _has_modes(program.st),
+        "setup": setup,
+        "helpers": [*helpers.constants, *helpers.functions],
+        "imports": _imports(helpers.imports),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_dir() / "numpy"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template("module.py.j2").render(view)
+    text = ruff_format(text)
+    digest = hashlib.sha256(_body(text).encode()).hexdigest()[:12]
+    return text.replace("@BODY@", digest, 1)
+
+
+def _body(text: str) -> str:
+    """The text below the header's comments: what the digest covers."""
+    return text[text.index('"""') :]
+
+
+def _size(leaf: Leaf) -> int:
+    total = 1
+    for n in leaf.shape:
+        total *= n
+    return total
+
+
+def _nodes(tree: Tree) -> list[Tree]:
+    below = [n for c in tree.children.values() if isinstance(c, Tree) for n in _nodes(c)]
+    return [tree, *below]
+
+
+def _state_kinds(program: Program) -> list[str]:
+    return sorted({n.kind for n in _nodes(program.st) if n.kind})
+
+
+def _has_modes(st: Tree) -> bool:
+    flags = any(isinstance(c, Flag) for n in _nodes(st) for c in n.children.values())
+    return flags or any(n.kind == "DropoutState" for n in _nodes(st))
+
+
+def _splats(program: Program) -> dict[str, list[str]]:
+    return {}
+
+
+def _inputs(program: Program) -> dict[str, Any]:
+    return {p.name: _spec(p.arg, program) for p in program.main.params}
+
+
+def _spec(arg: Arg, program: Program) -> Any:
+    if isinstance(arg, (Value, Leaf)):
+        sizes = tuple(int(s) if s.isdigit() else s for s in shape_of(arg, program.frees))
+        return (arg.dtype, sizes)
+    if isinstance(arg, (tuple, list)):
+        return type(arg)(_spec(a, program) for a in arg)
+    if isinstance(arg, dict):
+        return {k: _spec(v, program) for k, v in arg.items()}
+    if isinstance(arg, Structure):
+        return {k: _spec(v, program) for k, v in arg.fields}
+    return arg if isinstance(arg, (bool, int, float, str)) else None
+
+
+def _outputs(result: Arg, program: Program) -> Any:
+    return _spec(result, program)
+
+
+def _inputs_comment(program: Program) -> str:
+    parts = []
+    for param in program.main.params:
+        dtype = getattr(param.arg, "dtype", "")
+        parts.append(f"{param.name} {dtype} {described(param.arg, program.frees)}".replace("  ", " "))
+    return "; ".join(parts)[:200]
+
+
+def _usage(program: Program) -> list[str]:
+    names = ", ".join(p.name for p in program.main.params if p.required)
+    shapes = _inputs_comment(program)
+    lines = [f"y, st = apply({names}, ps, st)  # {shapes} -> {described(program.main.result, program.frees)}"]
+    if _has_modes(program.st):
+        lines.append(f"y, _ = apply({names}, ps, testmode(st))  # inference")
+    return [line.replace("\\", "/").replace('"', "'") for line in lines]
+
+
+def _params_doc(program: Program) -> str:
+    leaf = next(leaves_of(program.ps), None)
+    if leaf is None:
+        return "Empty: the model has no parameters."
+    return "Trainable leaves, named as in state_dict."
+
+
+def _state_doc(program: Program) -> str:
+    if not program.st.children:
+        return "Empty: no buffers, dropout or carry."
+    return "All that a forward pass may change or read beside `ps`."
+
+
+def _result_class(structure: Structure, naming: Naming) -> ClassText:
+    from luxgen.targets.numpy.functions import _type_of
+
+    fields = [(k, _type_of(v, naming)) for k, v in structure.fields]
+    name = naming.results[tuple(k for k, _ in structure.fields)]
+    return ClassText(name, "What forward returns.", fields)
+
+
+def _imports(extra: dict[str, set[str]]) -> list[str]:
+    """Everything a module may need; the formatter drops what it doesn't."""
+    lines = [
+        "import math",
+        "from collections.abc import Callable, Iterator, Mapping",
+        "from itertools import repeat",
+        "from math import prod",
+        "from typing import Any, NamedTuple, TypeAlias",
+        "",
+        "import numpy as np",
+        "from numpy.lib.stride_tricks import sliding_window_view",
+        "from numpy.typing import ArrayLike, NDArray",
+    ]
+    for module, names in sorted(extra.items()):
+        kept = sorted(n for n in names if n)
+        line = f"from {module} import {', '.join(kept)}" if kept else f"import {module}"
+        if line not in lines:
+            lines.append(line)
+    return lines
+
+
+__all__ = ["Header", "items_in", "module_text"]
