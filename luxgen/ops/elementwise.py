@@ -7,14 +7,10 @@ from luxgen.ops.types import Array
 
 def lerp(x: Array, end: Array, weight: Array) -> Array:
     """torch.lerp for a tensor weight: interpolate from the nearer end."""
-    low, high = x + weight * (end - x), end - (1 - weight) * (end - x)
-    return np.where(np.abs(weight) < 0.5, low, high)
-
-
-def xlogy(x: Array, other: Array) -> Array:
-    """x * log(other), 0 where x is 0 unless other is NaN."""
-    zero = (x == 0) & ~np.isnan(other)
-    y: Array = np.where(zero, 0, x) * np.log(np.where(zero, 1, other))
+    step = end - x
+    y: Array = np.where(
+        np.abs(weight) < 0.5, x + weight * step, end - (1 - weight) * step
+    )
     return y
 
 
@@ -23,6 +19,13 @@ def trunc_divide(x: Array, other: Array) -> Array:
     quotient = x // other
     y: Array = quotient + ((x % other != 0) & (quotient < 0))
     return y.astype(quotient.dtype)
+
+
+def integer_power(x: Array, exponent: Array) -> Array:
+    """x ** exponent of integers; negative exponents round 1 / x ** n towards zero."""
+    one_or_less = np.where(np.abs(x) == 1, x ** np.abs(exponent % 2), 0)
+    y: Array = np.where(exponent < 0, one_or_less, x ** np.maximum(exponent, 0))
+    return y.astype(x.dtype)
 
 
 def sgn(x: Array) -> Array:

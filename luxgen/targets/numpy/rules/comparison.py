@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from luxgen.targets.numpy.rules.op import Op, Rule, promoted
-from luxgen.targets.numpy.rules.promotion import elementwise, kind, np_dtype
+from luxgen.targets.numpy.rules.promotion import (
+    elementwise,
+    kind,
+    np_dtype,
+    number_kind,
+)
 
 COMPARISON = {
     "eq": "input == other",
@@ -33,7 +38,8 @@ LOGIC = {
 def isclose(name: str) -> Rule:
     def rule(op: Op) -> str:
         given = [f", {n}={n}" for n in ("rtol", "atol", "equal_nan") if op.has(n)]
-        return promoted(op, f"np.{name}(input, other{''.join(given)})", "input", "other")
+        text = f"np.{name}(input, other{''.join(given)})"
+        return promoted(op, text, "input", "other")
 
     return rule
 
@@ -57,10 +63,8 @@ def masked_fill(op: Op) -> str:
     if op.is_tensor("value"):
         if op.dtype("value") != dtype:
             value = f"value.astype({np_dtype(dtype)})"
-    elif op.ndim("input") == 0 or kind(dtype) < 2:
+    elif op.ndim("input") == 0 or number_kind(op.args["value"]) > kind(dtype):
         value = f"{np_dtype(dtype)}(value)"
-        if kind(dtype) == 1 and type(op.args["value"]) is int:
-            value = "value"
     return f"np.where(mask, {value}, input)"
 
 
@@ -68,7 +72,6 @@ def masked_select(op: Op) -> str:
     if op.shape("input") == op.shape("mask") and op.ndim("input") > 0:
         return "input[mask]"
     return "masked_select(input, mask)"
-
 
 
 RULES: dict[str, Rule] = {

@@ -8,14 +8,12 @@ from luxgen.targets.numpy.rules.promotion import elementwise, kind, np_dtype
 ARITHMETIC = {
     "neg": "-input",
     "abs": "np.abs(input)",
-    "square": "np.square(input)",
     "reciprocal": "1 / input",
     "sqrt": "np.sqrt(input)",
     "rsqrt": "1 / np.sqrt(input)",
     "mul": "input * other",
     "remainder": "input % other",
     "fmod": "np.fmod(input, other)",
-    "pow": "input ** exponent",
     "float_power": "np.float_power(input, exponent)",
     "hypot": "np.hypot(input, other)",
     "gcd": "np.gcd(input, other)",
@@ -41,7 +39,6 @@ EXPONENTIAL = {
     "log1p": "np.log1p(input)",
     "logaddexp": "np.logaddexp(input, other)",
     "logaddexp2": "np.logaddexp2(input, other)",
-    "xlogy": "xlogy(input, other)",
 }
 TRIGONOMETRIC = {
     "sin": "np.sin(input)",
@@ -132,6 +129,20 @@ def addcmul(symbol: str) -> Rule:
     return rule
 
 
+def square(op: Op) -> str:
+    if op.dtype("input") == "bool":
+        return "input.astype(np.int64)"
+    return "np.square(input)"
+
+
+def power(op: Op) -> str:
+    """Tensor.__rpow__ calls the exponent `other`."""
+    name = "other" if "other" in op.args else "exponent"
+    if kind(op.out_dtype) == 1 and op.is_tensor(name):
+        return promoted(op, f"integer_power(input, {name})")
+    return promoted(op, f"input ** {name}")
+
+
 def ldexp(op: Op) -> str:
     if op.is_tensor("other") and kind(op.dtype("other")) == 1:
         return promoted(op, "np.ldexp(input, other)", "input")
@@ -168,7 +179,7 @@ def sign(op: Op) -> str:
 
 
 def frac(op: Op) -> str:
-    return "np.fmod(input, 1)" if op.ndim("input") else promoted(op, "np.fmod(input, 1)")
+    return promoted(op, "np.fmod(input, 1)")
 
 
 def sinc(op: Op) -> str:
@@ -255,6 +266,8 @@ RULES: dict[str, Rule] = {
     "add": scaled("+"),
     "sub": scaled("-"),
     "rsub": rsub,
+    "pow": power,
+    "square": square,
     "div": div,
     "floor_divide": floor_divide,
     "addcmul": addcmul("*"),

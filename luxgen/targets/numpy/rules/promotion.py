@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from luxgen.ir.values import Dim
+from luxgen.ir.values import Dim, Option
 
 if TYPE_CHECKING:
     from luxgen.targets.numpy.rules.op import Op
 
 KIND = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 NUMBER_KIND = {"bool": 0, "int": 1, "float": 2, "complex": 3}
+SCALARS = {"int", "float", "complex"}  # dtypes of values that are Python numbers
 DEFAULT = ("bool", "int64", "float32", "complex64")
 EXACT_NUMBERS = {"int64", "float64", "complex128", "bool"}  # NumPy's own for numbers
 
@@ -74,11 +75,21 @@ def operands(op: Op, names: tuple[str, ...] = ()) -> tuple[list[str], dict[str, 
     numbers: dict[str, Any] = {}
     for name in names or op.args:
         value = op.args.get(name)
-        if op.is_tensor(name) and op.dtype(name) not in NUMBER_KIND.keys() - {"bool"}:
+        if op.is_tensor(name) and op.dtype(name) not in SCALARS:
             tensors.append(name)
-        elif op.is_tensor(name) or isinstance(value, (bool, int, float, complex, Dim)):
+        elif op.is_tensor(name) or isinstance(
+            value, (int, float, complex, Dim, Option)
+        ):
             numbers[name] = value
     return tensors, numbers
+
+
+def number_kind(value: Any) -> int:
+    """Kind of a Python number, or of one that is known only as text."""
+    if isinstance(value, Option):
+        value = value.value[0] if isinstance(value.value, tuple) else value.value
+    name = getattr(value, "dtype", type(value).__name__)
+    return NUMBER_KIND.get(name, 1)
 
 
 def result_type(op: Op, *names: str) -> str:
@@ -87,7 +98,7 @@ def result_type(op: Op, *names: str) -> str:
     return promote(
         [op.dtype(n) for n in tensors if op.ndim(n)],
         [op.dtype(n) for n in tensors if not op.ndim(n)],
-        [NUMBER_KIND[op.dtype(n)] for n in numbers],
+        [number_kind(value) for value in numbers.values()],
     )
 
 
@@ -138,14 +149,14 @@ def np_dtype(dtype: str) -> str:
 
 def number_text(name: str, value: Any, target: str, *, cast: bool) -> str:
     """The number `name` so that NumPy takes it for `target`."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if kind(target) == 1 and isinstance(value, int):
-            info = np.iinfo(target)
-            if not info.min <= value <= info.max:  # torch wraps it, NumPy 2 raises
-                return str(int(np.array(value % 2 ** info.bits).astype(target)))
-        elif target == "float32" and math.isfinite(value):
-            if abs(value) > float(np.finfo(np.float32).max):
-                return "np.inf" if value > 0 else "-np.inf"
+    if isinstance(value, int) and kind(target) == 1:
+        info = np.iinfo(target)
+        if not info.min <= value <= info.max:  # torch wraps it, NumPy 2 raises
+            return str(int(np.array(value % 2**info.bits).astype(target)))
+    if isinstance(value, float) and target == "float32" and math.isfinite(value):
+        largest = float(np.finfo(np.float32).max)
+        if abs(value) > largest:
+            return "np.inf" if value > 0 else "-np.inf"
     return f"np.{target}({name})" if cast and target not in EXACT_NUMBERS else name
 
 
@@ -174,7 +185,8 @@ class _Cast(ast.NodeTransformer):
         return ast.BinOp(left, node.op, right)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
-        args = [self._operand(a) if _is_ufunc(node) else self.visit(a) for a in node.args]
+        visit = self._operand if _is_ufunc(node) else self.visit
+        args = [visit(a) for a in node.args]
         keywords = [ast.keyword(k.arg, self.visit(k.value)) for k in node.keywords]
         return ast.Call(self.visit(node.func), args, keywords)
 
