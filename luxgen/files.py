@@ -25,28 +25,34 @@ def open_atomic(path: str | Path) -> Iterator[BinaryIO]:
     Links are followed and permissions kept. Devices and pipes are written to
     directly: to replace them would destroy them.
     """
+    require_writable(path)
     target = Path(os.path.realpath(path))
     try:
-        mode = target.stat().st_mode
-    except OSError:
-        mode = 0
-    try:
-        if stat.S_ISDIR(mode):
-            raise InputError(f"can't write {path}: it is a directory")
+        mode = target.stat().st_mode if target.exists() else 0
         if mode and not stat.S_ISREG(mode):
             with target.open("wb") as handle:
                 yield handle
             return
-        if not target.parent.is_dir():
-            raise InputError(
-                f"can't write {path}: the directory {target.parent} doesn't exist"
-            )
-        if mode and not os.access(target, os.W_OK):
-            raise InputError(f"can't write {path}: it is read-only")
         with _replacing(target, stat.S_IMODE(mode) or 0o666 & ~_umask()) as handle:
             yield handle
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror or error}") from error
+
+
+def require_writable(path: str | Path) -> None:
+    """Raise InputError if it is already known that `path` can't be written."""
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise InputError(f"can't write {path}: it is a directory")
+        if not target.parent.is_dir():
+            raise InputError(
+                f"can't write {path}: the directory {target.parent} doesn't exist"
+            )
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise InputError(f"can't write {path}: permission denied")
+    except (OSError, ValueError) as error:  # too long, or holding a null character
+        raise InputError(f"can't write {path!r}: {error}") from error
 
 
 @contextmanager

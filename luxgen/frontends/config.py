@@ -22,6 +22,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "verify": bool,
     "weights": str,
 }
+_PATHS = {"output", "source", "weights"}
 
 
 @dataclass(frozen=True)
@@ -44,32 +45,33 @@ def find_models(start: Path) -> Models:
 def model_config(path: Path, symbol: str) -> dict[str, Any]:
     """The table meant for the class or factory `symbol` of the file `path`.
 
-    It is the one whose `source` is the file (and class), or, for tables without
-    `source`, whose NAME is the symbol, its snake_case or the file's stem. Paths in
-    it are made absolute. {} if there is none.
+    It is the one whose `source` is the file (and class), else, of those without
+    `source`, the one whose NAME is the symbol, its snake_case or the file's stem.
+    Paths in it are made absolute. {} if there is none.
     """
     models = find_models(path.parent)
+    by_name: dict[str, Any] = {}
     for name, table in models.tables.items():
-        source, wanted = split_target(table.get("source", ""))
-        if source and (models.folder / source).resolve() != path.resolve():
-            continue
-        if wanted not in (None, symbol):
-            continue
-        if source or name in {symbol, snake_case(symbol), path.stem}:
-            return _absolute(table, models.folder)
-    return {}
+        if "source" in table:
+            source, wanted = split_target(table["source"])
+            same = (models.folder / source).resolve() == path.resolve()
+            if same and wanted in (None, symbol):
+                return _absolute(table, models.folder)
+        elif name in {symbol, snake_case(symbol), path.stem}:
+            by_name = by_name or _absolute(table, models.folder)
+    return by_name
 
 
-def named_source(name: str, start: Path) -> str | None:
-    """The target that [tool.luxgen.models.NAME] gives as `source`, if it does."""
+def named_config(name: str, start: Path) -> dict[str, Any] | None:
+    """The table [tool.luxgen.models.NAME], if there is one and it has a `source`."""
     models = find_models(start)
-    source = models.tables.get(name, {}).get("source")
-    return None if source is None else str(models.folder / source)
+    table = models.tables.get(name, {})
+    return _absolute(table, models.folder) if "source" in table else None
 
 
 def _absolute(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {
-        key: str(folder / value) if key in {"output", "weights"} else value
+        key: str(folder / value) if key in _PATHS else value
         for key, value in table.items()
     }
 

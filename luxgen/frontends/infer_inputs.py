@@ -2,9 +2,9 @@
 
 A guess is accepted only if forward runs on it, passes it as it is to the layer it
 was made from, treats the rows of the batch independently (so the batch isn't taken
-for a sequence), and doesn't run alike on the same numbers in another shape. A size
-that a later layer fixes is found by trying: it must be the only one that fits and is
-used to the last row and column.
+for a sequence) and doesn't reshape other inputs to the same. A size that a later
+layer fixes is found by trying: it must be the only one that fits and is used to the
+last row and column.
 """
 
 import functools
@@ -50,6 +50,10 @@ class _NotCertain(Exception):
         self.guess = guess
 
 
+class _Mixed(_NotCertain):
+    """A guess runs, but its rows aren't independent: is the batch another dim?"""
+
+
 def infer(trial: Trial, high: int | None) -> tuple[list[InputSpec], str]:
     """The specs of the model's only required input, and how they were found.
 
@@ -64,12 +68,17 @@ def infer(trial: Trial, high: int | None) -> tuple[list[InputSpec], str]:
     for layer, guess in _guesses(trial.model):
         try:
             certain, how = _check(trial, layer, guess)
+        except _Mixed as error:
+            failure = failure or error
         except _NotCertain as error:
             failure = error
             break
         except InputError:
             continue
         else:
+            if failure is not None and len(failure.guess.shape) != len(certain.shape):
+                failure.guess = certain
+                break
             if certain.high is not None and high is not None:
                 certain = replace(certain, high=min(certain.high, high))
             kind = type(layer.module).__name__
@@ -119,8 +128,8 @@ def _check(trial: Trial, layer: _Layer, guess: Guess) -> tuple[Guess, str]:
     _require_as_it_is(trial, layer, guess, x)
     output = trial.run([x])
     if not _rows_independent(trial, guess, x, output):
-        raise InputError("the rows of the batch are mixed")
-    if _runs_in_another_shape(trial, guess, x, output):
+        raise _Mixed("what may be the batch isn't independent row by row", guess)
+    if _reshapes(trial, layer, guess, x):
         raise _NotCertain("forward reshapes it, so its shape can't be known", guess)
     if free is None:
         shape = tuple(sizes[dim] if dim in guess.sized else dim for dim in guess.shape)
@@ -261,13 +270,12 @@ def _rows_independent(trial: Trial, guess: Guess, x: Tensor, output: Any) -> boo
     return moved
 
 
-def _runs_in_another_shape(trial: Trial, guess: Guess, x: Tensor, output: Any) -> bool:
-    """Whether the same numbers in one dim more give the same output."""
+def _reshapes(trial: Trial, layer: _Layer, guess: Guess, x: Tensor) -> bool:
+    """Whether the layer gets the same from `x` with one dim more."""
     lifted = x.unsqueeze(guess.shape.index("batch") + 1)
-    try:
-        return _same(output, trial.run([lifted]))
-    except InputError:
-        return False
+    call = _first_call(trial, lifted)
+    first = call is not None and call[0] is layer.module and call[1].shape == x.shape
+    return first and trial.runs([lifted])
 
 
 def _changed(x: Tensor, guess: Guess, axis: int, index: int) -> Tensor:

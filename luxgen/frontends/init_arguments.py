@@ -37,6 +37,8 @@ def parse_init(text: str) -> dict[str, Any]:
     for keyword in call.keywords:
         if keyword.arg is None:
             raise InputError(f"--init {text!r} must be keyword arguments: {example}")
+        if keyword.arg in values:
+            raise InputError(f"--init {text!r} gives {keyword.arg} twice")
         try:
             values[keyword.arg] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError, MemoryError, RecursionError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from luxgen.errors import InputError, printable
-from luxgen.frontends.config import model_config, named_source
+from luxgen.frontends.config import model_config, named_config
 from luxgen.frontends.find_model import find_class
 from luxgen.frontends.init_arguments import Arguments, init_arguments, parse_init
 from luxgen.frontends.source_file import (
@@ -77,14 +77,13 @@ def load(target: str, init: str | Mapping[str, Any] | None = None) -> Loaded:
     arguments ("hidden=64, layers=2"); without it the table's are taken. Raises
     InputError where the file, the model in it or its arguments can't be used.
     """
-    path_text, symbol = split_target(target)
-    if symbol is None and not Path(target).exists():
-        path_text, symbol = split_target(named_source(target, Path.cwd()) or target)
+    named = None if Path(target).is_file() else named_config(target, Path.cwd())
+    path_text, symbol = split_target(named["source"] if named else target)
     source = read_source(Path(path_text))
     module = import_source(source)
     symbol = symbol or find_class(source, module)
     make = _lookup(module, symbol, source.path)
-    config = model_config(source.path, symbol)
+    config = named or model_config(source.path, symbol)
     if init is None:
         init = config.get("init", {})
     values = parse_init(init) if isinstance(init, str) else dict(init)
