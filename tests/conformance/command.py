@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.conformance.report import (
     Outcome,
     Progress,
+    frequent_reasons,
     headline,
     markdown_table,
     text_table,
@@ -65,6 +66,8 @@ def run(options: argparse.Namespace, job: Run) -> None:
 
     ordered = [outcome for name in names for outcome in results[name]]
     print(text_table(ordered))
+    if any(o.passed is False for o in ordered):
+        print(f"reasons by number of samples:\n{frequent_reasons(ordered)}")
     print(headline(ordered, job.unit))
     if options.json:
         write_json(options.json, ordered)

@@ -15,8 +15,9 @@ import torch
 from torch.testing._internal.common_modules import ModuleInfo, ModuleInput, module_db
 
 from tests.conformance.command import Run, parser, run
-from tests.conformance.report import Outcome, first_line
-from tests.conformance.sample import Sample, TorchCannotRunError, check_sample
+from tests.conformance.reference import Sample, TorchCannotRunError
+from tests.conformance.report import Outcome, failed, not_counted
+from tests.conformance.sample import check_sample
 from tests.conformance.workers import time_limit
 
 SAMPLES = 8  # per module and mode
@@ -90,9 +91,9 @@ def _outcome(
                 raise TorchCannotRunError(str(error)) from error
             note = check_sample(sample)
     except TorchCannotRunError as error:
-        return Outcome(info.name, label, None, first_line(error))
+        return not_counted(info.name, label, error)
     except Exception as error:  # the report names every failure by its class
-        return Outcome(info.name, label, False, first_line(error))
+        return failed(info.name, label, error)
     return Outcome(info.name, label, True, note=note)
 
 

@@ -21,8 +21,9 @@ from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.opinfo.core import OpInfo
 
 from tests.conformance.command import Run, parser, run
-from tests.conformance.report import Outcome, first_line
-from tests.conformance.sample import TorchCannotRunError, compare, leaves, widened
+from tests.conformance.compare import compare
+from tests.conformance.reference import TorchCannotRunError, any_differ, widened
+from tests.conformance.report import Outcome, failed, not_counted
 from tests.conformance.workers import time_limit
 from tests.ops.opcheck import evaluate, lowered
 
@@ -95,9 +96,9 @@ def check_call(func: Callable[..., Any], args: Any, kwargs: Any) -> str:
     low, again = (_run(seed, func, _copied(args), _copied(kwargs)) for seed in (1, 2))
     text, scope = lowered(func, _copied(args), _copied(kwargs))
     ours = evaluate(text, {name: array.copy() for name, array in scope.items()})
-    if "empty" in func.__name__ or _differ(low, again):
+    if "empty" in func.__name__ or any_differ(low, again):
         compare(ours, low, None)
-        return "random: shape, dtype and finiteness only"
+        return "shape, dtype and finiteness only"
     try:
         high = _run(1, func, widened(args), widened(kwargs))
     except RuntimeError:  # an operator without a float64 form
@@ -110,15 +111,6 @@ def _run(seed: int, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     torch.manual_seed(seed)
     with torch.no_grad():
         return func(*args, **kwargs)
-
-
-def _differ(one: Any, two: Any) -> bool:
-    return any(
-        isinstance(a, torch.Tensor)
-        and not torch.equal(a, b)
-        and not torch.equal(a.nan_to_num(), b.nan_to_num())
-        for a, b in zip(leaves(one), leaves(two), strict=True)
-    )
 
 
 def outcomes_of(name: str, *, samples: int, seconds: int) -> list[Outcome]:
@@ -142,9 +134,9 @@ def _outcomes(name: str, samples: int, seconds: int) -> Iterator[Outcome]:
                 with time_limit(seconds):
                     notes = {check_call(*call) for call in recorded(info, sample)}
             except TorchCannotRunError as error:
-                yield Outcome(name, label, None, first_line(error))
+                yield not_counted(name, label, error)
             except Exception as error:  # the report names every failure by its class
-                yield Outcome(name, label, False, first_line(error))
+                yield failed(name, label, error)
             else:
                 yield Outcome(name, label, True, note="".join(notes))
 

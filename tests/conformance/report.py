@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+import traceback
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ class Outcome:
     passed: bool | None
     reason: str = ""
     note: str = ""  # how randomness was handled, if it was
+    detail: str = ""  # the whole error, for the JSON file
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,26 @@ class Summary:
     notes: tuple[str, ...]
 
 
-def first_line(error: BaseException) -> str:
-    """Class and first line of an error, fit for a table cell."""
-    text = str(error).strip().splitlines()
-    line = text[0].strip() if text else ""
-    return f"{type(error).__name__}: {line}"[:160].rstrip(": ")
+def failed(name: str, sample: str, error: BaseException) -> Outcome:
+    """A sample that luxgen can't do, or does wrong."""
+    detail = "".join(traceback.format_exception(error))[-8000:]
+    return Outcome(name, sample, False, short_reason(error), detail=detail)
+
+
+def not_counted(name: str, sample: str, error: BaseException) -> Outcome:
+    """A sample that torch itself can't run here."""
+    return Outcome(name, sample, None, short_reason(error))
+
+
+def short_reason(error: BaseException) -> str:
+    """Class and first line of an error, or the distinct reasons of its sites."""
+    sites = getattr(error, "sites", ())
+    if sites:
+        line = "; ".join(dict.fromkeys(site.reason for site in sites))
+    else:
+        text = str(error).strip().splitlines()
+        line = text[0].strip() if text else ""
+    return f"{type(error).__name__}: {line}"[:240].rstrip(": ")
 
 
 def summaries(outcomes: Iterable[Outcome]) -> list[Summary]:
@@ -72,6 +90,12 @@ def headline(outcomes: Sequence[Outcome], what: str) -> str:
         f"{what} pass completely; {left_out} samples that torch itself can't run "
         "here are not counted."
     )
+
+
+def frequent_reasons(outcomes: Iterable[Outcome], most: int = 25) -> str:
+    """The reasons that fail most samples, one per line with its count."""
+    counts = Counter(o.reason for o in outcomes if o.passed is False)
+    return "\n".join(f"{n:5} {reason}" for reason, n in counts.most_common(most))
 
 
 def text_table(outcomes: Sequence[Outcome]) -> str:
