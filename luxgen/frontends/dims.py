@@ -55,7 +55,9 @@ def _tensors(item: Any) -> Iterator[torch.Tensor]:
 
 
 def candidates(
-    args: tuple[Any, ...], kwargs: dict[str, Any], names: dict[tuple[int, int], str] | None
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    names: dict[tuple[int, int], str] | None,
 ) -> list[list[Size]]:
     """Groups of places that may vary together, with several values to try for each."""
     tensors = tensors_of(args, kwargs)
@@ -73,7 +75,10 @@ def candidates(
             elif axis == 0 and size == batch:
                 key, label = "batch", "N"
             else:
-                key, label = (size, axis if tensor.dim() == 4 else -1), _label(tensor, axis)
+                key, label = (
+                    (size, axis if tensor.dim() == 4 else -1),
+                    _label(tensor, axis),
+                )
             places.setdefault(key, []).append((k, axis))
             labels.setdefault(key, label)
     seen: dict[str, int] = {}
@@ -87,7 +92,9 @@ def candidates(
         elements = max((t.numel() for t in tensors), default=0) // max(size, 1)
         large = elements * BATCH[0] > _LARGE
         is_batch = key == "batch" or (names is not None and where[0] == (0, 0))
-        groups.append([Size(label, tuple(where), v) for v in _values(size, is_batch, large)])
+        groups.append(
+            [Size(label, tuple(where), v) for v in _values(size, is_batch, large)]
+        )
     return groups
 
 
@@ -105,9 +112,17 @@ def _values(size: int, batch: bool, large: bool) -> list[tuple[int, int, int]]:
     if size < 2:
         return []
     if size >= 32:
-        return [(size, size + 32, size + 64), (size, size - 5, size - 3), (size, size // 2, size // 4 * 3)]
+        return [
+            (size, size + 32, size + 64),
+            (size, size - 5, size - 3),
+            (size, size // 2, size // 4 * 3),
+        ]
     if size >= 12:
-        return [(size, size - 5, size - 3), (size, size + 6, size + 9), (size, size * 2, size * 3)]
+        return [
+            (size, size - 5, size - 3),
+            (size, size + 6, size + 9),
+            (size, size * 2, size * 3),
+        ]
     return [(size, size + 6, size + 4), (size, size * 2, size * 3)]
 
 
@@ -137,7 +152,9 @@ def resized(args: Any, kwargs: Any, sizes: list[Size], which: int) -> tuple[Any,
     return visit(args), visit(kwargs)
 
 
-def _resize(tensor: torch.Tensor, number: int, table: dict[tuple[int, int], int]) -> torch.Tensor:
+def _resize(
+    tensor: torch.Tensor, number: int, table: dict[tuple[int, int], int]
+) -> torch.Tensor:
     result = tensor.detach()
     for axis in range(tensor.dim()):
         size = table.get((number, axis))
@@ -183,7 +200,9 @@ def choose(
             if error is None:
                 result.free.append(size)
                 break
-        if group and error is not None:
+        if group and error is not None and names is not None:
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            result.fixed.append(f"{group[0].name}: torch refuses other sizes ({reason[0][:100]})")
+            result.fixed.append(
+                f"{group[0].name}: torch refuses other sizes ({reason[0][:100]})"
+            )
     return result

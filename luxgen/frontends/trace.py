@@ -30,9 +30,15 @@ from luxgen.frontends.shims import shimmed_builtins
 from luxgen.frontends.sites import site_at
 from luxgen.frontends.storage import PARENT, CannotWrite, Storage
 from luxgen.frontends.structure import tensors_in, to_arg
-from luxgen.frontends.vocabulary import METADATA, RANDOM, RANDOM_OPTION, SHAPES
+from luxgen.frontends.vocabulary import (
+    FIELD_NAMES,
+    METADATA,
+    RANDOM,
+    RANDOM_OPTION,
+    SHAPES,
+)
 from luxgen.ir.program import Guard, Op, Write
-from luxgen.ir.values import Arg, Leaf, Node, Value, atoms
+from luxgen.ir.values import Arg, Leaf, Node, Value
 
 INLINE_CONSTANT = 16  # constants of up to this many elements are written as literals
 
@@ -49,7 +55,10 @@ class Tracer(TorchFunctionMode):
         self.stack: list[Scope] = []
         self.fixed_values: set[Value] = set()  # don't depend on inputs or weights
         self.calls: dict[int, int] = {}
-        self.paths = {id(m): tuple(n.split(".") if n else ()) for n, m in model.named_modules()}
+        self.paths = {
+            id(m): tuple(n.split(".") if n else ()) for n, m in model.named_modules()
+        }
+        self.modules = {path: m for m in model.modules() if (path := self.paths[id(m)]) is not None}
         self.buffers: dict[int, tuple[str, ...]] = {}
         self.dirty: dict[tuple[str, ...], torch.Tensor] = {}
         self.owner = ""
@@ -144,7 +153,9 @@ class Tracer(TorchFunctionMode):
         self, name: str, args: dict[str, Any], like: torch.Tensor, output: int
     ) -> Value:
         """An op that functionalisation adds: its result looks like `like`."""
-        outs = [Value(dtype_name(like.dtype), tuple(like.shape)) for _ in range(output + 1)]
+        outs = [
+            Value(dtype_name(like.dtype), tuple(like.shape)) for _ in range(output + 1)
+        ]
         self._record(Op(name, args, tuple(outs) if output else outs[0]))
         return outs[output]
 
@@ -226,10 +237,7 @@ class Tracer(TorchFunctionMode):
         if call.name == "batch_norm":
             self._update_statistics(call, args)
         tensors = list(tensors_in(out))
-        given = [a for v in args.values() for a in atoms(v)]
-        fixed = record.state is None and all(
-            a in self.fixed_values for a in given if isinstance(a, (Value, Leaf))
-        )
+        fixed = record.state is None and all(self.arg(s) in self.fixed_values for s in sources)
         for k, (tensor, value) in enumerate(zip(tensors, record.outs, strict=True)):
             if fixed:
                 self.fixed_values.add(value)
@@ -248,12 +256,15 @@ class Tracer(TorchFunctionMode):
             kind = "DropoutState" if record.args.get(option, off) != off else None
         if kind is None:
             return
-        field = record.name
+        field = FIELD_NAMES.get(record.name, record.name)
         count = sum(
             isinstance(i, Op) and i.state is not None and i.name == record.name
             for i in self.scope.items
         )
+        taken = vars(self.modules[self.scope.path])["_modules"]
         field = f"{field}_{count + 1}" if count else field
+        while field in taken:
+            field += "_"
         record.kind, record.state = kind, (*self.scope.path, field)
 
     def _update_statistics(self, call: Call, args: dict[str, Any]) -> None:
@@ -305,7 +316,9 @@ class Tracer(TorchFunctionMode):
     def _hold_unknown(self, out: Any) -> None:
         for tensor in tensors_in(out):
             if not self.storage.knows(tensor):
-                self.storage.hold(tensor, Value(dtype_name(tensor.dtype), tuple(tensor.shape)))
+                self.storage.hold(
+                    tensor, Value(dtype_name(tensor.dtype), tuple(tensor.shape))
+                )
 
     def _refuse(self, reason: str, suggestion: str) -> None:
         self.sites.append(site_at(names.user_frame(), reason, suggestion))
@@ -357,10 +370,23 @@ class Tracer(TorchFunctionMode):
         if leaves.is_transparent(module):
             before, self.owner = self.owner, ".".join(path)
             try:
-                return original(module, *args, **kwargs)
+                out = original(module, *args, **kwargs)
+                with _quiet():
+                    self._close(out)
+                return out
             finally:
                 self.owner = before
         return self._scope(path, original, module, args, kwargs)
+
+    def _close(self, out: Any) -> None:
+        """Mark the op whose result is what the current layer returned."""
+        last = self.scope.items[-1] if self.scope.items else None
+        if (
+            isinstance(last, Op)
+            and last.owner == self.owner
+            and isinstance(out, torch.Tensor)
+        ):
+            last.closes = self.storage.peek(out) is last.result
 
     @staticmethod
     def _hooked(module: nn.Module) -> bool:
@@ -396,9 +422,13 @@ class Tracer(TorchFunctionMode):
             for k, v in given.items()
         }
         out = original(module, *args, **kwargs)
-        if isinstance(out, torch.Tensor) and any(out is t for t in tensors_in((args, kwargs))):
+        if isinstance(out, torch.Tensor) and any(
+            out is t for t in tensors_in((args, kwargs))
+        ):
             out = out.view_as(out)
-        record = Op(name, bound_args, self._result(out), owner=".".join(path))
+        record = Op(
+            name, bound_args, self._result(out), owner=".".join(path), closes=True
+        )
         if kind:
             record.kind, record.state = kind, path
         self._record(record)
@@ -517,7 +547,11 @@ def _noted_returns(tracer: Tracer) -> Iterator[None]:
     """Note local names when a user's function returns: no later op would see them."""
 
     def profile(frame: FrameType, event: str, _arg: Any) -> None:
-        if event == "return" and tracer.stack and names.is_user_code(frame.f_code.co_filename):
+        if (
+            event == "return"
+            and tracer.stack
+            and names.is_user_code(frame.f_code.co_filename)
+        ):
             with _quiet():
                 tracer._note_names(frame)
 
@@ -534,7 +568,9 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     """Put back buffers, training flags and the random state after a run."""
     flags = [(m, m.training) for m in model.modules()]
     buffers = [(m, dict(m._buffers)) for m in model.modules()]
-    values = [(b, b.detach().clone()) for _, d in buffers for b in d.values() if b is not None]
+    values = [
+        (b, b.detach().clone()) for _, d in buffers for b in d.values() if b is not None
+    ]
     state = torch.get_rng_state()
     try:
         yield

@@ -41,9 +41,8 @@ RANDOM = {
 # Random only in training and by an option: (option, its "off" value).
 RANDOM_OPTION = {"scaled_dot_product_attention": ("dropout_p", 0.0)}
 
-# In-place ops whose result doesn't depend on what the tensor held.
-FILLS = {
-    "zero": "zeros_like", "fill": "full_like", "copy": "copy", "uniform": "uniform",
-    "normal": "normal", "bernoulli": "bernoulli", "exponential": "exponential",
-    "random": "random",
-}  # fmt: skip
+# The state's field for an op that a forward calls itself, if not the op's own name.
+FIELD_NAMES = {
+    "scaled_dot_product_attention": "attention_dropout",
+    **dict.fromkeys(("rand_like", "randn_like", "rand", "randn", "normal"), "noise"),
+}

@@ -24,7 +24,8 @@ class Op:
 
     `result` has the structure that torch returns, with a Value for each tensor;
     `state` is the path in `st` of the state it reads and replaces, if any, of class
-    `kind`; `owner` names the torch.nn layer the op belongs to, for reports.
+    `kind`; `owner` names the torch.nn layer the op belongs to, for reports, and
+    `closes` says that its result is the layer's.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Op:
     state: Path | None = None
     kind: str = ""
     owner: str = ""
+    closes: bool = False
     line: Line = ("", 0)
 
     @property

@@ -171,8 +171,9 @@ def _relative(function: Function) -> None:
     for item in items_in(function.body):
         if isinstance(item, (Call, Write)):
             item.path = item.path[depth:]
-        elif isinstance(item, Op) and item.state is not None:
-            item.state = item.state[depth:]
+        elif isinstance(item, Op):
+            item.owner = ".".join(item.owner.split(".")[depth:])
+            item.state = None if item.state is None else item.state[depth:]
         elif isinstance(item, Branch):
             item.outer = item.outer[depth:]
 

@@ -229,6 +229,9 @@ def _build(
     for item in items_in(first):
         if isinstance(item, Op):
             item.args = {k: map_arg(visit, v) for k, v in item.args.items()}
+            owner = tuple(item.owner.split("."))
+            if owner[:depth] == path and len(owner) > depth:
+                item.owner = ".".join(_starred(owner, depth))
             if item.state is not None and item.state[:depth] == path:
                 item.state = _starred(item.state, depth)
         elif isinstance(item, Call):

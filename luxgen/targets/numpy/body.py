@@ -16,12 +16,14 @@ from luxgen.ir.program import (
     Op,
     Path,
     Write,
+    args_of,
     items_in,
 )
-from luxgen.ir.tree import Flag, Tree, field_names
-from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value, map_arg
+from luxgen.ir.tree import Tree, field_names
+from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value, atoms
 from luxgen.targets.numpy.access import Access
 from luxgen.targets.numpy.expression import constant, substitute
+from luxgen.targets.numpy.naming import safe
 from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op as View
 from luxgen.targets.numpy.schedule import Schedule
@@ -74,15 +76,10 @@ class Body:
         raise KeyError(f"value without a name in {self.function.class_name}")
 
     def param_name(self, name: str) -> str:
-        from luxgen.targets.numpy.naming import safe
-
         return safe(name, self.schedule.names.reserved)
 
     def arg(self, arg: Arg) -> ast.expr:
-        return constant(map_arg(self._named, arg), self._show_any)
-
-    def _named(self, arg: Any) -> Any:
-        return arg
+        return constant(arg, self._show_any)
 
     def _show_any(self, arg: Any) -> ast.expr:
         if isinstance(arg, ast.expr):
@@ -98,13 +95,8 @@ class Body:
         name = self.dim_names.get(dim)
         if name is not None:
             return ast.Name(name)
-        if not dim.args or (dim.fixed and self._foreign(dim)):
-            return constant(dim.value, self._show_any)
         names = {f"_{k}": a for k, a in enumerate(dim.args)}
         return substitute(dim.text, names, self._show_any)
-
-    def _foreign(self, dim: Dim) -> bool:
-        return any(isinstance(a, Dim) and self._foreign(a) for a in dim.args)
 
     def compute(self, item: Op | Call | Any) -> ast.expr:
         """The expression of an op or call."""
@@ -130,9 +122,9 @@ class Body:
     def call(self, call: Call) -> ast.expr:
         args = [self.arg(a) for a in call.args]
         function = call.function
-        if getattr(function, "reads_ps", False):
+        if function.reads_ps:
             args.append(self.access.expression("ps", call.path))
-        if getattr(function, "reads_st", False):
+        if function.reads_st:
             args.append(self.state(call.path))
         options = [ast.keyword(k, self.arg(v)) for k, v in call.options.items()]
         return ast.Call(ast.Name(function.name), args, options)
@@ -196,6 +188,9 @@ class Body:
 
     def _state_name(self, path: Path) -> str:
         name = "st_" + "_".join(p for p in path if p != "*")
+        alias = self.access.aliases.get(("st", path[: path.index("*") + 1])) if "*" in path else None
+        if alias is not None:
+            name = "_".join((alias, *path[path.index("*") + 1 :]))
         name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
         return name if name != "st_" else "st_"
 
@@ -222,7 +217,6 @@ class Body:
                 value = ast.unparse(self.arg(join[pick]))
                 if name is not None and value != name:
                     self.line(f"{name} = {value}")
-            self._states_of_side(before, branch)
             self.indent -= 1
             sides.append((self.lines, dict(self.states)))
             self.lines = held
@@ -248,18 +242,15 @@ class Body:
             self.line(f"if not {flag}:")
             self.lines += test
 
-    def _states_of_side(self, before: dict[Path, ast.expr], branch: Branch) -> None:
-        return
-
     def loop(self, loop: Loop) -> None:
         for inside, before, _, _ in loop.carried:
             name, value = self.schedule.name(inside), ast.unparse(self.arg(before))
             if name != value:
                 self.line(f"{name} = {value}")
         columns, variables, touched = self._columns(loop)
-        collected = {p: f"{self._state_name(p)}_all" for p in touched}
+        collected: dict[Path, str] = {}
         for path in touched:
-            collected[path] = self._state_name(path)
+            collected[path] = self._fresh(self._state_name(path))
             self.line(f"{collected[path]} = []")
         heads = ", ".join(variables)
         if len(columns) == 1:
@@ -294,7 +285,6 @@ class Body:
         """What the loop iterates over, its variables, and the state it replaces."""
         star = (*loop.path, "*")
         columns, variables = [], []
-        text = "_".join(p for p in loop.path if p != "*") or "item"
         kinds = _kinds_read(loop, star)
         for kind in ("ps", "st"):
             if kind not in kinds:
@@ -304,7 +294,7 @@ class Body:
             whole = loop.start == 0 and loop.stop == tree.length
             column = ast.unparse(self.access.expression(kind, loop.path))
             columns.append(column if whole else f"{column}[{loop.start}:{loop.stop}]")
-            variable = self._fresh(f"{kind}_{text}_i" if kind == "st" else f"{kind}_i")
+            variable = self._fresh(f"{kind}_i")
             variables.append(variable)
             self.access.aliases[(kind, star)] = variable
         for item in loop.body:
@@ -330,11 +320,13 @@ class Body:
 
     def _return(self) -> None:
         result = self.result(self.function.result)
-        if not getattr(self.function, "updates", False):
-            self.line(f"return {ast.unparse(result)}")
+        if not self.function.updates and self.function.name != "apply":
+            text = ast.unparse(result)
+            bare = isinstance(result, ast.Tuple) and len(result.elts) > 1
+            self.line(f"return {text[1:-1] if bare else text}")
             return
         new = self._rebuilt(())
-        self.line(f"return {ast.unparse(ast.Tuple([result, new], ast.Load()))}")
+        self.line(f"return {ast.unparse(result)}, {ast.unparse(new)}")
 
     def result(self, arg: Arg) -> ast.expr:
         """The returned structure, NamedTuples by the module's own classes."""
@@ -387,7 +379,7 @@ class Body:
 
     def _named_sizes(self) -> dict[Dim, str]:
         """Sizes that the source gave a local name, if every part of it is at hand."""
-        self._size_lines: dict[int, list[tuple[str, str]]] = {}
+        self._size_lines: dict[int, list[tuple[str, Value, int]]] = {}
         used = _used_dims(self.function)
         names: dict[Dim, str] = {}
         for dim, wanted in self.function.names.items():
@@ -409,14 +401,20 @@ class Body:
             )
             names[dim] = chosen
             axis = int(dim.text[len("_0.shape[") : -1])
-            self._size_lines.setdefault(low, []).append((chosen, f"{name}.shape[{axis}]"))
+            self._size_lines.setdefault(low, []).append((chosen, value, axis))
         return names
 
     def _emit_sizes(self, position: int) -> None:
         sizes = self._size_lines.pop(position, [])
-        if sizes:
-            left, right = zip(*sizes, strict=True)
-            self.line(f"{', '.join(left)} = {', '.join(right)}")
+        for value in dict.fromkeys(v for _, v, _ in sizes):
+            own = sorted((axis, name) for name, v, axis in sizes if v is value)
+            left = ", ".join(name for _, name in own)
+            array = self.schedule.name(value)
+            if [axis for axis, _ in own] == list(range(value.ndim)) and value.ndim > 1:
+                self.line(f"{left} = {array}.shape")
+            else:
+                right = ", ".join(f"{array}.shape[{axis}]" for axis, _ in own)
+                self.line(f"{left} = {right}")
 
 
 def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
@@ -462,14 +460,12 @@ def _kinds_read(loop: Loop, star: Path) -> set[str]:
     kinds: set[str] = set()
     for item in items_in(loop.body):
         if isinstance(item, Call) and item.path[: len(star)] == star:
-            if getattr(item.function, "reads_ps", False):
+            if item.function.reads_ps:
                 kinds.add("ps")
-            if getattr(item.function, "reads_st", False):
+            if item.function.reads_st:
                 kinds.add("st")
         if isinstance(item, Op) and item.state is not None and item.state[: len(star)] == star:
             kinds.add("st")
-        from luxgen.ir.program import args_of
-
         for arg in args_of(item):
             if isinstance(arg, (Leaf, Node)) and arg.path[: len(star)] == star:
                 kinds.add(arg.kind)
@@ -481,9 +477,6 @@ def _writes_state(loop: Loop) -> bool:
 
 
 def _used_dims(function: Function) -> set[Dim]:
-    from luxgen.ir.program import args_of
-    from luxgen.ir.values import atoms
-
     items = [a for i in items_in(function.body) for a in args_of(i)]
     return {a for a in [*items, *atoms(function.result)] if isinstance(a, Dim)}
 
@@ -517,5 +510,3 @@ def _star_tail(args: list[ast.expr], access: Access) -> list[ast.expr]:
         return args
     return [*args[: -len(tail)], ast.Starred(tail[0].value, ast.Load())]
 
-
-__all__ = ["Body", "Flag"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from luxgen.ir.initial import InitProgram
 from luxgen.ir.program import Program, items_in
 from luxgen.ir.tree import Flag, Tree, leaves_of
 from luxgen.ir.values import Arg, Leaf, Structure, Value
@@ -35,7 +36,9 @@ class Header:
     verified: bool = True
 
 
-def module_text(program: Program, header: Header, setup: str, probe: Probe | None = None) -> str:
+def module_text(
+    program: Program, header: Header, init: InitProgram | None, probe: Probe | None = None
+) -> str:
     """The whole module, formatted; `probe` wraps op expressions (verification only)."""
     taken: set[str] = set()
     ps, st = Classes("ps"), Classes("st")
@@ -49,6 +52,7 @@ def module_text(program: Program, header: Header, setup: str, probe: Probe | Non
     params_text, state_text = params.expression(program.ps), state.expression(program.st)
     builders = [*params.functions, *params.affine_functions(), *state.functions, *state.affine_functions()]
     builders = list(dict.fromkeys(builders))
+    setup = "    raise NotImplementedError"
     needed = "\n".join([*functions, setup])
     splats = {k: len(v) for k, v in _splats(program).items()}
     helpers = helper_texts(needed, extra=_state_kinds(program), splats=splats)

@@ -97,7 +97,6 @@ class Builder:
             inner = [*prefix, ("text", f".{child}" if prefix else child)]
             if isinstance(node, Leaf):
                 text = self._leaf(node, inner, dims)
-                text = f"int({text})" if child == "num_batches_tracked" and tree.kind else text
             else:
                 text = self._node(node, inner, dims)
             positional = tree.kind or self._is_standard(tree)

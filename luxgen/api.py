@@ -1,0 +1,242 @@
+"""The library: a live module or a model's file -> a generated, verified module."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import os
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from luxgen.errors import (
+    InputError,
+    LuxgenError,
+    UnsupportedError,
+    VerificationError,
+)
+from luxgen.files import write_atomic
+from luxgen.frontends.build import Built, build
+from luxgen.frontends.initial import trace_initial
+from luxgen.frontends.inputs import Inputs
+from luxgen.frontends.instance import Loaded
+from luxgen.frontends.sites import site_on
+from luxgen.frontends.weights import load_into, write_safetensors
+from luxgen.ir.initial import InitProgram
+from luxgen.targets.numpy.module import Header, module_text
+from luxgen.targets.numpy.refusals import refusals
+from luxgen.verify.recorder import probe
+from luxgen.verify.reference import to_numpy
+from luxgen.verify.report import Report
+from luxgen.verify.verify import load, verify
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Generated:
+    """A generated module: its text, the weights beside it and what was verified."""
+
+    source: str
+    weights: dict[str, Array]
+    name: str
+    report: Report = field(default_factory=Report)
+    _verify: Callable[[], Report] | None = None
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the module and, if any, `<stem>.safetensors` beside it, atomically."""
+        path = Path(path)
+        if self.weights:
+            write_safetensors(path.with_suffix(".safetensors"), self.weights)
+        write_atomic(path, self.source)
+
+    def load(self) -> types.ModuleType:
+        """Execute the text as a module; no file is needed."""
+        return load(self.source, f"luxgen_{self.name}")
+
+    def verify(self) -> Report:
+        """Compare with torch again: both modes, two sizes, every layer."""
+        if self._verify is None:
+            raise LuxgenError("this module was generated without its torch model")
+        return self._verify()
+
+
+def transpile(
+    model: nn.Module | str | os.PathLike[str],
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str = "numpy",
+    name: str | None = None,
+    check: bool = True,
+) -> Generated:
+    """Translate a live module, called as `model(*args, **kwargs)`, or a model's file.
+
+    Example inputs should have a batch of at least 2. Sizes that the model's own code
+    leaves free stay free. Raises UnsupportedError with every place that can't be
+    translated, VerificationError where the result would differ from torch.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        return _from_path(os.fspath(model), target, name, check)
+    _known_target(target)
+    if isinstance(args, torch.Tensor):
+        args = (args,)
+    made = _Job(model, tuple(args), dict(kwargs or {}), name or type(model).__name__)
+    _, init = trace_initial(lambda: _drawn_anew(model))
+    made.init = init
+    made.header = _live_header(model)
+    return made.run(check, lambda _: None)
+
+
+def transpile_file(
+    loaded: Loaded,
+    inputs: Inputs,
+    *,
+    target: str = "numpy",
+    name: str | None = None,
+    weights: Mapping[str, Array] | None = None,
+    verify: bool = True,
+    keep_weights: bool = True,
+    progress: Progress = lambda _: None,
+) -> Generated:
+    """Translate the model of a file, with `setup` traced from its constructor."""
+    _known_target(target)
+    progress("tracing the constructor")
+    model, init = trace_initial(loaded.build)
+    if weights is not None:
+        load_into(model, dict(weights))
+    job = _Job(model, inputs.args, inputs.kwargs, name or loaded.name)
+    job.init = init
+    job.asked = _asked(inputs)
+    job.header = _file_header(loaded, verify)
+    made = job.run(verify, progress)
+    if not keep_weights or (weights is None and not made.weights):
+        made.weights = {}
+    return made
+
+
+def _from_path(path: str, target: str, name: str | None, check: bool) -> Generated:
+    from luxgen.frontends.inputs import resolve_inputs
+    from luxgen.frontends.instance import load as load_model
+
+    loaded = load_model(path)
+    inputs = resolve_inputs(loaded, loaded.build(), [], loaded.config)
+    return transpile_file(loaded, inputs, target=target, name=name, verify=check)
+
+
+def _known_target(target: str) -> None:
+    if target != "numpy":
+        raise InputError(f"unknown target {target!r}; the one there is: 'numpy'")
+
+
+@dataclass
+class _Job:
+    """One translation, step by step."""
+
+    model: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    name: str
+    init: InitProgram | None = None
+    asked: dict[tuple[int, int], str] | None = None
+    header: Header = field(default_factory=lambda: Header("", "luxgen transpile"))
+
+    def run(self, check: bool, progress: Progress) -> Generated:
+        """Trace, print, verify; VerificationError where torch disagrees."""
+        progress("tracing")
+        built = build(self.model, self.args, self.kwargs, names=self.asked)
+        built.program.name = self.name
+        sites = [site_on(*refusal) for refusal in refusals(built.program)]
+        if sites:
+            raise UnsupportedError(sites)
+        progress("writing the module")
+        text = self.text(built)
+        weights = self.weights(built)
+        made = Generated(text, weights, self.name)
+        made._verify = lambda: self.check(built, text, weights)
+        if check:
+            progress("verifying against torch")
+            made.report = made._verify()
+            if not made.report.passed:
+                raise VerificationError(_wrong(made.report), made.report)
+        made.report.fixed += built.fixed
+        return made
+
+    def text(self, built: Built, probed: bool = False) -> str:
+        return module_text(
+            built.program, self.header, self.init, probe if probed else None
+        )
+
+    def weights(self, built: Built) -> dict[str, Array]:
+        """state_dict, and constants that no code makes again."""
+        held = {n: to_numpy(t) for n, t in self.model.state_dict().items()}
+        stored = {".".join(p): to_numpy(t) for p, t in built.constants.items()}
+        return {**held, **stored}
+
+    def check(self, built: Built, text: str, weights: dict[str, Array]) -> Report:
+        return verify(
+            self.model, text, self.text(built, probed=True), self.args, self.kwargs,
+            built.free, weights,
+        )  # fmt: skip
+
+
+def _wrong(report: Report) -> str:
+    row = report.first_wrong
+    assert row is not None
+    where = f"{row.module} ({row.layer})" if row.layer else row.module
+    return f"the module differs from torch, first in {where}: {row.reason}"
+
+
+def _asked(inputs: Inputs) -> dict[tuple[int, int], str] | None:
+    """Free sizes by (tensor, axis), as the input specs name them."""
+    if inputs.specs is None:
+        return None
+    return {
+        (k, axis): size
+        for k, spec in enumerate(inputs.specs)
+        for axis, size in enumerate(spec.shape)
+        if isinstance(size, str)
+    }
+
+
+def _drawn_anew(model: nn.Module) -> nn.Module:
+    """A copy whose layers draw their parameters again, in order: what setup repeats."""
+    fresh = copy.deepcopy(model)
+    for module in fresh.modules():
+        for method in ("reset_parameters", "_reset_parameters"):
+            reset = getattr(module, method, None)
+            if callable(reset):
+                reset()
+    return fresh
+
+
+def _live_header(model: nn.Module) -> Header:
+    return Header(f"{type(model).__module__}.{type(model).__qualname__}", "luxgen.transpile")
+
+
+def _file_header(loaded: Loaded, verified: bool) -> Header:
+    path = loaded.path.resolve()
+    root = next((p for p in path.parents if (p / "pyproject.toml").is_file()), path.parent)
+    shown = path.relative_to(root).as_posix()
+    digest = hashlib.sha256(_syntax(loaded.source_text).encode()).hexdigest()[:12]
+    source = f"{shown}::{loaded.symbol} (ast {digest})"
+    return Header(source, f"luxgen transpile {shown}", verified)
+
+
+def _syntax(source: str) -> str:
+    """The syntax tree without comments, layout and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return ast.dump(tree)

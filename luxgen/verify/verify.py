@@ -1,0 +1,215 @@
+"""Execute the text that would be written and compare every layer with torch."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from luxgen.errors import VerificationError
+from luxgen.frontends.dims import Size, resized
+from luxgen.frontends.structure import to_arg
+from luxgen.ir.values import Structure
+from luxgen.verify.compare import NONE, Difference, compare_all
+from luxgen.verify.recorder import Recorder, arrays_in
+from luxgen.verify.reference import Results, run_torch, to_numpy
+from luxgen.verify.report import OUTPUT, Report, Row
+
+
+def load(text: str, name: str, extra: dict[str, Any] | None = None) -> types.ModuleType:
+    """Execute module text without a file."""
+    module = types.ModuleType(name)
+    module.__dict__.update(extra or {})
+    sys.modules.setdefault(name, module)
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    return module
+
+
+def verify(
+    model: nn.Module,
+    text: str,
+    probed: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    free: list[Size],
+    weights: dict[str, np.ndarray[Any, Any]],
+) -> Report:
+    """Both modes at the traced sizes and at sizes that were never traced.
+
+    Args:
+        text: the module as it will be written; `probed`: the same with recorder calls.
+        free: the free sizes; their third value was not traced.
+        weights: what `from_state_dict` takes.
+    """
+    report = Report()
+    table: dict[str, tuple[str, Difference]] = {}
+    layers = {n: type(m).__name__ for n, m in model.named_modules()}
+    runs = [(training, which) for training in (False, True) for which in ((0, 2) if free else (0,))]
+    module = load(text, "luxgen_generated")
+    recorder_names = Recorder().names()
+    watched = load(probed, "luxgen_probed", recorder_names)
+    ps, st = module.from_state_dict(weights)
+    if weights.keys() - module.state_dict(ps, st).keys():
+        raise VerificationError("state_dict(from_state_dict(w)) lost a key")
+    for training, which in runs:
+        sizes = resized(args, kwargs, free, which)
+        difference, rows = _run(model, watched, module, ps, st, sizes, training)
+        label = ", ".join(f"{s.name}={s.values[which]}" for s in free) or "the example's sizes"
+        report.runs.append(f"{'train' if training else 'eval'} {label}")
+        for name, each in [*rows, (OUTPUT, difference)]:
+            layer, before = table.get(name, (layers.get(name, ""), NONE))
+            table[name] = (layer, before.worst(each))
+    output = table.pop(OUTPUT)
+    for name, (layer, each) in [*table.items(), (OUTPUT, output)]:
+        report.rows.append(Row(name, layer, each.ours, each.torch, each.passed, each.reason))
+    return report
+
+
+def _run(
+    model: nn.Module,
+    watched: types.ModuleType,
+    module: types.ModuleType,
+    ps: Any,
+    st: Any,
+    sizes: tuple[Any, Any],
+    training: bool,
+) -> tuple[Difference, list[tuple[str, Difference]]]:
+    args, kwargs = sizes
+    recorder = Recorder()
+    watched.__dict__.update(recorder.names())
+    w_ps, w_st = _moved(watched, ps), _moved(watched, st)
+    if hasattr(module, "trainmode"):
+        change = "trainmode" if training else "testmode"
+        w_st, st = getattr(watched, change)(w_st), getattr(module, change)(st)
+    inputs = call_arguments(model, module, args, kwargs)
+    ours_probed, _ = watched.apply(*inputs[0], w_ps, w_st, **inputs[1])
+    low, low_layers, buffers = run_torch(
+        model, args, kwargs, training=training, drawn=recorder.random, double=False
+    )
+    try:
+        high, high_layers, _ = run_torch(
+            model, args, kwargs, training=training, drawn=recorder.random, double=True
+        )
+    except Exception:  # some op has no float64 kernel: torch's float32 is the truth
+        high, high_layers = low, low_layers
+    total = compare_all(arrays_in(ours_probed), _flat(low), _flat(high))
+    if not _inner_dropout(model, training):
+        ours, new = module.apply(*inputs[0], ps, st, **inputs[1])
+        plain = compare_all(arrays_in(ours), _flat(low), _flat(high))
+        total = total.worst(plain).worst(_state(module, ps, new, buffers))
+    return total, _layers(recorder, low_layers, high_layers)
+
+
+def _inner_dropout(model: nn.Module, training: bool) -> bool:
+    return training and any(
+        getattr(m, "dropout", 0)
+        for m in model.modules()
+        if isinstance(m, (nn.MultiheadAttention, nn.RNNBase)) or _has_number(m)
+    )
+
+
+def _has_number(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "dropout", None), float)
+
+
+def _moved(module: types.ModuleType, tree: Any) -> Any:
+    """The same tree in the classes of another copy of the module."""
+    if isinstance(tree, tuple):
+        parts = [_moved(module, part) for part in tree]
+        if hasattr(tree, "_fields"):
+            return getattr(module, type(tree).__name__)(*parts)
+        return tuple(parts)
+    return tree
+
+
+def _state(module: types.ModuleType, ps: Any, st: Any, buffers: dict[str, Any]) -> Difference:
+    """Buffers after the call, against torch's."""
+    total = NONE
+    for name, array in module.state_dict(ps, st).items():
+        if name in buffers:
+            each = compare_all([np.asarray(array)], [buffers[name]], [])
+            if not each.passed:
+                total = total.worst(Difference(each.ours, each.torch, f"buffer {name}: {each.reason}"))
+    return total
+
+
+def _layers(
+    recorder: Recorder, low: Results, high: Results
+) -> list[tuple[str, Difference]]:
+    """Every module that both sides noted, paired by path and call number."""
+    seen: dict[str, int] = {}
+    by_path: dict[str, list[int]] = {}
+    for k, (name, _) in enumerate(low):
+        by_path.setdefault(name, []).append(k)
+    rows = []
+    for name, value in recorder.results:
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        calls = by_path.get(name, [])
+        if name and count < len(calls):
+            k = calls[count]
+            ours = arrays_in(value)
+            truth = high[k][1] if k < len(high) else []
+            if len(ours) == len(low[k][1]):
+                rows.append((name, compare_all(ours, low[k][1], truth)))
+    return rows
+
+
+def call_arguments(
+    model: nn.Module, module: types.ModuleType, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Torch's call as the generated `apply` takes it: required first, then by keyword."""
+    import inspect
+
+    bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
+    flat: dict[str, Any] = {}
+    for name, value in bound.items():
+        kind = inspect.signature(model.forward).parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            flat |= value
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            flat |= {f"{name}_{k}": v for k, v in enumerate(value)}
+        else:
+            flat[name] = value
+    signature = inspect.signature(module.apply).parameters
+    wanted = list(module.INPUTS)
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    names = [n for n in signature if n not in ("ps", "st")]
+    for given, formal in zip(wanted, names, strict=True):
+        value = _arrays(flat[given])
+        if signature[formal].kind is inspect.Parameter.KEYWORD_ONLY:
+            keywords[formal] = value
+        else:
+            positional.append(value)
+    return positional, keywords
+
+
+def _arrays(item: Any) -> Any:
+    return _plain(to_arg(item, lambda v: to_numpy(v) if isinstance(v, torch.Tensor) else v))
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, Structure):
+        return types.SimpleNamespace(**{k: _plain(v) for k, v in item.fields})
+    if isinstance(item, (tuple, list)):
+        return type(item)(_plain(v) for v in item)
+    if isinstance(item, dict):
+        return {k: _plain(v) for k, v in item.items()}
+    return item
+
+
+def _flat(item: Any) -> list[Any]:
+    if isinstance(item, Structure):
+        return [a for _, v in item.fields for a in _flat(v)]
+    if isinstance(item, np.ndarray):
+        return [item]
+    if isinstance(item, (tuple, list)):
+        return [a for v in item for a in _flat(v)]
+    if isinstance(item, dict):
+        return [a for v in item.values() for a in _flat(v)]
+    return []
