@@ -89,9 +89,8 @@ def transpile(
     _known_target(target)
     if isinstance(args, torch.Tensor):
         args = (args,)
-    made = _Job(model, tuple(args), dict(kwargs or {}), name or type(model).__name__)
     _, init = trace_initial(lambda: _drawn_anew(model))
-    made.init = init
+    made = _Job(model, tuple(args), dict(kwargs or {}), name or type(model).__name__, init)
     made.header = _live_header(model)
     return made.run(check, lambda _: None)
 
@@ -113,8 +112,7 @@ def transpile_file(
     model, init = trace_initial(loaded.build)
     if weights is not None:
         load_into(model, dict(weights))
-    job = _Job(model, inputs.args, inputs.kwargs, name or loaded.name)
-    job.init = init
+    job = _Job(model, inputs.args, inputs.kwargs, name or loaded.name, init)
     job.asked = _asked(inputs)
     job.header = _file_header(loaded, verify)
     made = job.run(verify, progress)
@@ -145,7 +143,7 @@ class _Job:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     name: str
-    init: InitProgram | None = None
+    init: InitProgram
     asked: dict[tuple[int, int], str] | None = None
     header: Header = field(default_factory=lambda: Header("", "luxgen transpile"))
 

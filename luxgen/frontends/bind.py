@@ -115,7 +115,10 @@ class Call:
 @cache
 def canonical(func: Callable[..., Any]) -> tuple[str, bool]:
     """Op name of a torch callable and whether its two first arguments swap."""
-    full = resolve_name(func) or f"{func.__module__}.{func.__name__}"
+    own = getattr(func, "__name__", "")
+    if own.startswith(("linalg_", "fft_")) and own != "linalg_matmul":
+        return own, False  # torch.linalg.norm isn't torch.norm
+    full = resolve_name(func) or f"{func.__module__}.{own}"
     parts = full.split(".")
     name = parts[-2] if parts[-1] in ("__get__", "__set__") else parts[-1]
     if name in REVERSED:
@@ -286,10 +289,17 @@ def _fits_text(value: Any, text: str) -> bool:
     if text == "Tensor":
         return isinstance(value, torch.Tensor)
     if text == "int":
-        return _is_int(value) or isinstance(value, torch.dtype | torch.layout | torch.memory_format)
+        return _is_int(value) or isinstance(
+            value, torch.dtype | torch.layout | torch.memory_format
+        )
     if text == "float":
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if text in ("number", "Scalar", "Union[int, float, complex]", "Union[complex, float, int]"):
+    if text in (
+        "number",
+        "Scalar",
+        "Union[int, float, complex]",
+        "Union[complex, float, int]",
+    ):
         return isinstance(value, (bool, int, float, complex))
     if text == "bool":
         return isinstance(value, bool)

@@ -42,7 +42,7 @@ _INNER = frozenset(
 
 class _Off(ast.NodeTransformer):
     def visit_keyword(self, node: ast.keyword) -> ast.keyword:
-        if node.arg in ("dropout", "dropout_p"):
+        if node.arg in ("dropout", "dropout_p", "p"):
             return ast.keyword(node.arg, ast.Constant(0.0))
         return node
 

@@ -21,9 +21,10 @@ from luxgen.targets.numpy.functions import (
     name_functions,
     result_classes,
 )
+from luxgen.targets.numpy.setup_text import setup_text
 from luxgen.targets.numpy.sizes import described, shape_of
 from luxgen.targets.numpy.specialise import helper_texts
-from luxgen.targets.numpy.tree_text import Builder
+from luxgen.targets.numpy.tree_text import SEEDED, Builder
 from luxgen.templates_path import template_dir
 
 
@@ -37,7 +38,7 @@ class Header:
 
 
 def module_text(
-    program: Program, header: Header, init: InitProgram | None, probe: Probe | None = None
+    program: Program, header: Header, init: InitProgram, probe: Probe | None = None
 ) -> str:
     """The whole module, formatted; `probe` wraps op expressions (verification only)."""
     taken: set[str] = set()
@@ -52,8 +53,13 @@ def module_text(
     params_text, state_text = params.expression(program.ps), state.expression(program.st)
     builders = [*params.functions, *params.affine_functions(), *state.functions, *state.affine_functions()]
     builders = list(dict.fromkeys(builders))
-    setup = "    raise NotImplementedError"
-    needed = "\n".join([*functions, setup])
+    seeded = any(n.kind in SEEDED for n in _nodes(program.st))
+    leaves = [*leaves_of(program.ps), *leaves_of(program.st)]
+    seed = ", seed=seed" if seeded else ""
+    tied = " | {n: w[first] for n, first in TIED.items()}" if program.tied else ""
+    result = f"from_state_dict(w{tied}{seed})"
+    setup = setup_text(init, leaves, result=result, seeded=seeded)
+    needed = "\n".join([*functions, *setup.lines])
     splats = {k: len(v) for k, v in _splats(program).items()}
     helpers = helper_texts(needed, extra=_state_kinds(program), splats=splats)
     view: dict[str, Any] = {
@@ -74,9 +80,10 @@ def module_text(
         "params": params_text,
         "state": state_text,
         "builders": builders,
-        "seeded": any(n.kind in ("DropoutState", "NoiseState") for n in _nodes(program.st)),
+        "seeded": seeded,
         "modes": _has_modes(program.st),
-        "setup": setup,
+        "setup": "\n".join(setup.lines),
+        "shapes": any("_shapes()" in line for line in setup.lines),
         "helpers": [*helpers.constants, *helpers.functions],
         "imports": _imports(helpers.imports),
     }

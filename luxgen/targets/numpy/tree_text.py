@@ -14,7 +14,7 @@ from luxgen.targets.numpy.naming import snake
 Part = tuple[str, str]  # ("text", "h.") or ("name", "i")
 Dims = dict[Leaf, tuple[str, ...]]
 _LETTERS = ("n", "m", "k", "p", "q", "r", "s", "t")
-_SEEDED = ("DropoutState", "AlwaysDropoutState", "NoiseState")
+SEEDED = ("DropoutState", "AlwaysDropoutState", "NoiseState")
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Builder:
         """The whole tree, helpers written on the way."""
         members: dict[str, list[Tree]] = {}
         for node in _nodes(tree):
-            if not node.sequence and node is not tree and node.kind not in _SEEDED:
+            if not node.sequence and node is not tree and node.kind not in SEEDED:
                 members.setdefault(self.classes.names[node], []).append(node)
         for name, nodes in members.items():
             if len(nodes) > 1 and not self._is_standard(nodes[0]):
@@ -73,7 +73,7 @@ class Builder:
     def _node(self, tree: Tree, prefix: list[Part], dims: Dims) -> str:
         if tree.sequence:
             return self._sequence(tree, prefix, dims)
-        if tree.kind in _SEEDED:
+        if tree.kind in SEEDED:
             return f"{tree.kind}(next(seeds))"
         name = self.classes.names[tree]
         if self._is_affine(tree, dims):
@@ -140,7 +140,7 @@ class Builder:
         return dims[bias] == dims[weight][:1]
 
     def _draws(self, tree: Tree) -> bool:
-        return any(n.kind in _SEEDED for n in _nodes(tree))
+        return any(n.kind in SEEDED for n in _nodes(tree))
 
     def affine_functions(self) -> list[str]:
         return [
