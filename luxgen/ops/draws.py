@@ -7,7 +7,7 @@ cos. Source: ATen/core/DistributionsHelper.h, ATen/native/cpu/DistributionTempla
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -84,19 +84,39 @@ def draw_few_normals(
     *,
     mean: float = 0.0,
     std: float = 1.0,
+    double: bool = False,
 ) -> Array:
-    """Normals in pairs, in float64; `spare` keeps an odd one for the next call."""
+    """Normals in pairs, made in float64; `spare` keeps an odd one for the next call."""
     n = math.prod(shape)
     unit = draw_unit(bits, ((n - len(spare) + 1) // 2, 2), double=True)
     radius, angle = np.sqrt(-2 * np.log1p(-unit[:, 1])), 2 * math.pi * unit[:, 0]
     pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), 1)
     x = np.concatenate((spare, pairs.reshape(-1)))
     spare[:] = x[n:].tolist()
-    return x[:n].reshape(tuple(shape)) * std + mean
+    x = x[:n].reshape(tuple(shape)) * std + mean
+    return x if double else x.astype(np.float32)
 
 
-def draw_truncated(draw: Callable[[], Array], low: float, high: float) -> Array:
-    """Draw all again until each value was once within [low, high]."""
+def draw_truncated(
+    bits: Bits,
+    shape: Iterable[int],
+    low: float,
+    high: float,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    double: bool = False,
+    spare: list[float] | None = None,
+) -> Array:
+    """Normals, all drawn again until each was once within [low, high]."""
+
+    def draw() -> Array:
+        if spare is not None:
+            return draw_few_normals(
+                bits, spare, shape, mean=mean, std=std, double=double
+            )
+        return draw_normal(bits, shape, mean=mean, std=std, double=double)
+
     x = draw()
     while (outside := (x < low) | (x > high)).any():
         x = np.where(outside, draw(), x)
@@ -125,15 +145,15 @@ def draw_permutation(bits: Bits, n: int) -> Array:
 
 
 def draw_affine(
-    bits: Bits, shapes: Mapping[str, tuple[int, ...]], names: Iterable[str]
+    bits: Bits, shapes: Mapping[str, tuple[int, ...]], weights: Iterable[str]
 ) -> dict[str, Array]:
-    """Weight, then bias, of Linear and Conv layers: uniform within 1/sqrt(fan_in)."""
+    """Linear and Conv layers: weight, then bias, uniform within 1/sqrt(fan_in)."""
     drawn = {}
-    for name in names:
-        k = math.prod(shapes[f"{name}.weight"][1:]) ** -0.5
-        for leaf in (f"{name}.weight", f"{name}.bias"):
-            if leaf in shapes:
-                drawn[leaf] = draw_uniform(bits, shapes[leaf], -k, k)
+    for weight in weights:
+        k = math.prod(shapes[weight][1:]) ** -0.5
+        for name in (weight, weight.removesuffix("weight") + "bias"):
+            if name in shapes:
+                drawn[name] = draw_uniform(bits, shapes[name], -k, k)
     return drawn
 
 
