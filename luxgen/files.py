@@ -41,8 +41,8 @@ def open_atomic(path: str | Path) -> Iterator[BinaryIO]:
 
 def require_writable(path: str | Path) -> None:
     """Raise InputError if it is already known that `path` can't be written."""
-    target = Path(os.path.realpath(path))
     try:
+        target = Path(os.path.realpath(path))
         if target.is_dir():
             raise InputError(f"can't write {path}: it is a directory")
         if not target.parent.is_dir():

@@ -29,20 +29,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return its exit status."""
     args = parser().parse_args(argv)
     try:
-        result, status = _COMMANDS[args.command](args), OK
+        return _run(args)
     except KeyboardInterrupt:
         print("\nluxgen: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of -o - went away
+    except BrokenPipeError:  # the reader of stdout went away
         # The interpreter flushes stdout once more at its end, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        result, status = _COMMANDS[args.command](args), OK
+    except BrokenPipeError:
+        raise
     except Exception as error:
         status = DIFFERS if isinstance(error, VerificationError) else REFUSED
         _complain(error, args)
         result = {"ok": False, "error": _described(error)}
     if args.json:
-        print(json.dumps(result, default=str))
+        print(json.dumps(result, default=str), flush=True)
     return status
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TextIO
 
 from luxgen.errors import InputError
 from luxgen.file_names import module_stem
@@ -45,6 +46,15 @@ def weights_path(module: Path) -> Path:
             f"another file with -o, or add --no-weights"
         )
     return path
+
+
+def write_stdout(stream: TextIO, text: str) -> None:
+    """Write all of `text` as UTF-8, whatever the locale."""
+    stream.flush()
+    rest = memoryview(text.encode())
+    while rest:  # under PYTHONUNBUFFERED a write may take only a part
+        rest = rest[stream.buffer.write(rest) :]
+    stream.buffer.flush()
 
 
 def _is_generated(path: Path) -> bool:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from luxgen.cli.progress import Progress
 from luxgen.errors import InputError
@@ -41,10 +41,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _transpile(
-    args: argparse.Namespace, progress: Progress, stdout: Any
+    args: argparse.Namespace, progress: Progress, stdout: TextIO
 ) -> dict[str, Any]:
-    from luxgen import api
-    from luxgen.cli.output import output_path, weights_path
+    from luxgen.cli.output import output_path, weights_path, write_stdout
     from luxgen.frontends.inputs import free_dims, resolve_inputs
     from luxgen.frontends.instance import load
     from luxgen.frontends.source_file import display_path
@@ -64,6 +63,8 @@ def _transpile(
     if args.verbose:
         progress.end()
         _print(f"inputs: {inputs.origin}", *map(str, inputs.specs or ()))
+    from luxgen import api  # here, so that bad input is refused without the wait
+
     generated = api.transpile_file(
         loaded,
         inputs,
@@ -80,9 +81,7 @@ def _transpile(
         _print(*generated.report.lines())
     files = []
     if path is None:
-        stdout.flush()
-        stdout.buffer.write(generated.source.encode())
-        stdout.buffer.flush()
+        write_stdout(stdout, generated.source)
     else:
         files = [path]
         if settings.keep_weights and generated.weights:
