@@ -1,4 +1,4 @@
-"""The array type of all meaning helpers."""
+"""The array type of the NumPy helpers."""
 
 from typing import Any, TypeAlias
 
