@@ -130,7 +130,8 @@ def test_defaults(run: Run, stub: Stub, folder: Path) -> None:
 
 
 def test_all_options(run: Run, stub: Stub, folder: Path) -> None:
-    np.savez(folder / "w.npz", **{"fc.bias": np.ones(9)})
+    arrays: dict[str, Any] = {"fc.bias": np.ones(9)}
+    np.savez(folder / "w.npz", **arrays)
     (folder / "out").mkdir()
     status, _, err = run(
         "model.py:LeNet5",

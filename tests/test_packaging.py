@@ -86,6 +86,8 @@ def environment(folder: Path) -> Path:
     # Not by a .pth file: this one would run an editable luxgen's as well.
     hook = f"import sys\nsys.path.append({SITE_PACKAGES!r})\n"
     (site / "sitecustomize.py").write_text(hook)
+    ruff = Path(sysconfig.get_path("scripts"), "ruff")  # it looks for itself there
+    (folder / "bin" / "ruff").symlink_to(ruff)
     return folder / "bin"
 
 

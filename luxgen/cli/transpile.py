@@ -82,6 +82,8 @@ def _transpile(
     files = []
     if path is None:
         write_stdout(stdout, generated.source)
+        if generated.weights and not args.quiet:
+            _print("the weights are not written with -o -")
     else:
         files = [path]
         if settings.keep_weights and generated.weights:
@@ -90,6 +92,7 @@ def _transpile(
         if not args.quiet:
             _print("wrote " + ", ".join(display_path(file) for file in files))
     specs = inputs.specs
+    known = None if specs is None else free_dims(specs)
     return {
         "ok": True,
         "model": loaded.name,
@@ -98,7 +101,7 @@ def _transpile(
         "files": [os.fspath(file) for file in files],
         "inputs": None if specs is None else [str(spec) for spec in specs],
         "inputs_from": inputs.origin,
-        "free_dims": report.get("free_dims", free_dims(specs or ())),
+        "free_dims": report.get("free_dims", known),
         "report": report,
     }
 

@@ -31,7 +31,8 @@ def save(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
         case ".safetensors":
             safetensors.torch.save_file(tensors, path)
         case ".npz":
-            np.savez(path, **{name: t.numpy() for name, t in tensors.items()})
+            arrays: dict[str, Any] = {name: t.numpy() for name, t in tensors.items()}
+            np.savez(path, **arrays)
         case _:
             torch.save(tensors, path)
     return path
@@ -205,7 +206,7 @@ def test_npz_of_text(tmp_path: Path) -> None:
         read_weights(tmp_path / "w.npz")
 
 
-ARRAYS = {
+ARRAYS: dict[str, Any] = {
     "f": np.arange(6, dtype=np.float32).reshape(2, 3),
     "transposed": np.arange(6, dtype=np.float64).reshape(2, 3).T,
     "foreign": np.arange(3, dtype=">i4"),
