@@ -63,7 +63,8 @@ def compare_leaf(
         return
     error = np.abs(ours[finite] - exact[finite]).max()
     own = np.abs(theirs[finite] - exact[finite]).max()
-    floor = FLOOR * torch.finfo(low.dtype).eps * np.abs(exact[finite]).max()
+    eps = torch.finfo(low.dtype).eps
+    floor = FLOOR * eps * max(np.abs(exact[finite]).max(), eps)
     if not error <= 2 * own + floor:
         raise MismatchError(
             f"{what}: error {error:.2g}; torch's own {own:.2g}, allowed "
