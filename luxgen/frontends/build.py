@@ -14,7 +14,7 @@ from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
 from luxgen.frontends.sites import site_on
 from luxgen.frontends.trace import trace
-from luxgen.frontends.trees import build_trees, tied_names
+from luxgen.frontends.trees import build_trees, layers_of, tied_names
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
 from luxgen.passes.functions import to_function
@@ -56,7 +56,9 @@ def build(
             traces = _aligned(model, args, kwargs, free)
         except Misaligned as error:
             if not free:
-                raise UnsupportedError([site_on(error.line, error.reason, _SAME)]) from None
+                raise UnsupportedError(
+                    [site_on(error.line, error.reason, _SAME)]
+                ) from None
             free, why = _without_culprit(model, args, kwargs, free, error)
             fixed = [*fixed, why]
     train, test = traces
@@ -72,7 +74,7 @@ def build(
     ps, st = build_trees(model, main, constants)
     functions = run(main)
     frees = {(s.values[0], s.values[1]): s.name for s in free}
-    program = Program(functions, type(model).__name__, ps, st, frees, tied_names(model))
+    program = Program(functions, type(model).__name__, ps, st, frees, tied_names(model), layers_of(model))
     return Built(program, args, kwargs, free, fixed, constants)
 
 
@@ -86,7 +88,8 @@ def _aligned(
     result = []
     for training in (True, False):
         first, second = (
-            trace(model, *resized(args, kwargs, free, k), training=training) for k in (0, 1)
+            trace(model, *resized(args, kwargs, free, k), training=training)
+            for k in (0, 1)
         )
         if not first.sites:
             align(first.root, second.root)
@@ -106,4 +109,6 @@ def _without_culprit(
             continue
         file, line = error.line
         return others, f"{size.name}: {error.reason} ({file}:{line})"
-    return free[:-1], f"{free[-1].name}: {error.reason} ({error.line[0]}:{error.line[1]})"
+    return free[
+        :-1
+    ], f"{free[-1].name}: {error.reason} ({error.line[0]}:{error.line[1]})"

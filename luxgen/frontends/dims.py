@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice, product
 from typing import Any
 
 import torch
@@ -54,48 +55,68 @@ def _tensors(item: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(value)
 
 
-def candidates(
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    names: dict[tuple[int, int], str] | None,
+def _other_groups(
+    tensors: list[torch.Tensor], taken: set[tuple[int, int]]
 ) -> list[list[Size]]:
-    """Groups of places that may vary together, with several values to try for each."""
-    tensors = tensors_of(args, kwargs)
+    """Places that aren't the batch's, equal sizes together, with values to try."""
     places: dict[Any, list[tuple[int, int]]] = {}
-    labels: dict[Any, str] = {}
-    ranked = [t for t in tensors if t.dim()]
-    batch = ranked[0].shape[0] if ranked else 0
     for k, tensor in enumerate(tensors):
         for axis, size in enumerate(tensor.shape):
-            if names is not None:
-                key: Any = names.get((k, axis))
-                if key is None:
-                    continue
-                label = key
-            elif axis == 0 and size == batch:
-                key, label = "batch", "N"
-            else:
-                key, label = (
-                    (size, axis if tensor.dim() == 4 else -1),
-                    _label(tensor, axis),
-                )
-            places.setdefault(key, []).append((k, axis))
-            labels.setdefault(key, label)
-    seen: dict[str, int] = {}
+            if (k, axis) not in taken:
+                key = (size, axis if tensor.dim() == 4 else -1)
+                places.setdefault(key, []).append((k, axis))
+    used = {"N"}
     groups = []
-    for key, where in places.items():
-        label = labels[key]
-        seen[label] = seen.get(label, 0) + 1
-        if names is None and seen[label] > 1:
-            label = f"{label}{seen[label]}"
-        size = tensors[where[0][0]].shape[where[0][1]]
-        elements = max((t.numel() for t in tensors), default=0) // max(size, 1)
-        large = elements * BATCH[0] > _LARGE
-        is_batch = key == "batch" or (names is not None and where[0] == (0, 0))
-        groups.append(
-            [Size(label, tuple(where), v) for v in _values(size, is_batch, large)]
-        )
+    for where in places.values():
+        k, axis = where[0]
+        label = base = _label(tensors[k], axis)
+        count = 1
+        while label in used:
+            count += 1
+            label = f"{base}{count}"
+        used.add(label)
+        values = _values(tensors[k].shape[axis], False, False)
+        groups.append([Size(label, tuple(where), v) for v in values])
     return groups
+
+
+def _named_groups(
+    tensors: list[torch.Tensor], names: dict[tuple[int, int], str]
+) -> list[list[Size]]:
+    groups = []
+    for name in dict.fromkeys(names.values()):
+        where = tuple(place for place, n in names.items() if n == name)
+        k, axis = where[0]
+        batch = where[0] == (0, 0)
+        values = _values(tensors[k].shape[axis], batch, _is_large(tensors, batch))
+        groups.append([Size(name, where, v) for v in values])
+    return groups
+
+
+def _is_large(tensors: list[torch.Tensor], batch: bool) -> bool:
+    rows = max((t.numel() // max(t.shape[0], 1) for t in tensors if t.dim()), default=0)
+    return batch and rows * BATCH[0] > _LARGE
+
+
+def _batches(tensors: list[torch.Tensor]) -> list[Size]:
+    """Which axis of each tensor may be the batch: the first of that size, or another."""
+    first = next((t for t in tensors if t.dim()), None)
+    if first is None:
+        return []
+    values = _values(first.shape[0], True, _is_large(tensors, True))
+    result = []
+    for batch in dict.fromkeys((first.shape[0], *first.shape[1:2])):
+        shapes = list(dict.fromkeys(tuple(t.shape) for t in tensors))
+        axes = [[*(k for k, n in enumerate(shape) if n == batch), None] for shape in shapes]
+        for choice in islice(product(*axes), 24):
+            chosen = dict(zip(shapes, choice, strict=True))
+            where = tuple(
+                (k, axis) for k, t in enumerate(tensors)
+                if (axis := chosen[tuple(t.shape)]) is not None
+            )  # fmt: skip
+            if where:
+                result += [Size("N", where, v) for v in values]
+    return result
 
 
 def _label(tensor: torch.Tensor, axis: int) -> str:
@@ -188,21 +209,35 @@ def choose(
     names: dict[tuple[int, int], str] | None = None,
 ) -> Sizes:
     """Free sizes that the model runs with, each tried alone at three values."""
+    tensors = tensors_of(args, kwargs)
     result = Sizes()
-    for group in candidates(args, kwargs, names):
-        error: Exception | None = None
-        for size in group:
-            error = next(
-                (e for k in (0, 1, 2)
-                 if (e := runs(model, *resized(args, kwargs, [size], k))) is not None),
-                None,
-            )  # fmt: skip
-            if error is None:
-                result.free.append(size)
-                break
-        if group and error is not None and names is not None:
+    if names is not None:
+        groups = _named_groups(tensors, names)
+    else:
+        batch, _ = _first_that_runs(model, args, kwargs, _batches(tensors))
+        result.free += [batch] if batch else []
+        groups = _other_groups(tensors, set(batch.places) if batch else set())
+    for group in groups:
+        size, error = _first_that_runs(model, args, kwargs, group)
+        if size is not None:
+            result.free.append(size)
+        elif names is not None and error is not None:
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            result.fixed.append(
-                f"{group[0].name}: torch refuses other sizes ({reason[0][:100]})"
-            )
+            result.fixed.append(f"{group[0].name}: torch refuses other sizes ({reason[0][:100]})")
     return result
+
+
+def _first_that_runs(
+    model: nn.Module, args: Any, kwargs: Any, group: list[Size]
+) -> tuple[Size | None, Exception | None]:
+    """The first hypothesis with which the model runs at all three values."""
+    error: Exception | None = None
+    for size in group:
+        error = next(
+            (e for k in (0, 1, 2)
+             if (e := runs(model, *resized(args, kwargs, [size], k))) is not None),
+            None,
+        )  # fmt: skip
+        if error is None:
+            return size, None
+    return None, error

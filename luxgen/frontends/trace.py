@@ -140,14 +140,18 @@ class Tracer(TorchFunctionMode):
     def _note_names(self, frame: FrameType) -> None:
         """Which values the user's local variables hold at this moment."""
         noted = self.scope.names
-        for name, item in frame.f_locals.items():
-            key: Any = None
-            if isinstance(item, torch.Tensor):
-                key = self.storage.peek(item)
-            elif isinstance(item, (ShadowInt, ShadowFloat)):
-                key = item.dim
-            if key is not None and name not in noted.setdefault(key, []):
-                noted[key].append(name)
+        for name, held in frame.f_locals.items():
+            pairs = [(name, held)]
+            if type(held) is tuple and len(held) <= 4:
+                pairs = [(f"{name}_{k}", item) for k, item in enumerate(held)]
+            for label, item in pairs:
+                key: Any = None
+                if isinstance(item, torch.Tensor):
+                    key = self.storage.peek(item)
+                elif isinstance(item, (ShadowInt, ShadowFloat)):
+                    key = item.dim
+                if key is not None and label not in noted.setdefault(key, []):
+                    noted[key].append(label)
 
     def _emit(
         self, name: str, args: dict[str, Any], like: torch.Tensor, output: int

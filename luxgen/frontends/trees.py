@@ -33,6 +33,40 @@ def build_trees(
     return ps, st
 
 
+def layers_of(model: nn.Module) -> tuple[tuple[str, str], ...]:
+    """The model's children, as "fc1", "Linear(256, 120)"."""
+    rows = []
+    for name, child in model.named_children():
+        text = type(child).__name__
+        if isinstance(child, (nn.ModuleList, nn.Sequential)) and len(child):
+            inner = {type(c).__name__ for c in child}
+            text = f"{len(child)} x {inner.pop()}" if len(inner) == 1 else text
+        elif not list(child.children()):
+            text = f"{text}({_settings(child)})"
+        rows.append((name, text))
+    return tuple(rows)
+
+
+def _settings(layer: nn.Module) -> str:
+    """extra_repr without the names of the sizes and without defaults that say nothing."""
+    parts = []
+    for part in layer.extra_repr().split(", "):
+        name, _, value = part.partition("=")
+        if name in _SIZES:
+            parts.append(value)
+        elif part not in _SAID:
+            parts.append(part)
+    return ", ".join(parts)
+
+
+_SIZES = ("in_features", "out_features", "p", "num_embeddings", "embedding_dim")
+_SAID = (
+    "bias=True", "inplace=False", "inplace=True", "eps=1e-05", "momentum=0.1",
+    "affine=True", "track_running_stats=True", "elementwise_affine=True",
+    "dilation=1", "ceil_mode=False", "padding=0", "stride=(1, 1)", "stride=(1,)",
+)  # fmt: skip
+
+
 def tied_names(model: nn.Module) -> dict[str, str]:
     """Further state_dict names of parameters and buffers -> the first one."""
     first: dict[int, str] = {}
@@ -94,8 +128,14 @@ def _put_states(
             _node(st, modules, (*base, *item.outer)).children["training"] = Flag()
         for arg in args_of(item):
             for atom in atoms(arg):
-                if isinstance(atom, Leaf) and atom.path[-1] == "training" and atom.kind == "st":
-                    _node(st, modules, (*base, *atom.path[:-1])).children["training"] = Flag()
+                if (
+                    isinstance(atom, Leaf)
+                    and atom.path[-1] == "training"
+                    and atom.kind == "st"
+                ):
+                    _node(st, modules, (*base, *atom.path[:-1])).children[
+                        "training"
+                    ] = Flag()
 
 
 def _order_like_torch(tree: Tree, modules: dict[Path, nn.Module]) -> None:

@@ -137,7 +137,8 @@ class Program:
     """Functions in the order of their definition; the last is the model's own.
 
     `frees` names the sizes that stay free, by their value in both traces; `tied`
-    maps each further state_dict name of a leaf to its first one.
+    maps each further state_dict name of a leaf to its first one; `layers` are the
+    model's children and how torch prints them, for the module's table.
     """
 
     functions: list[Function]
@@ -146,6 +147,7 @@ class Program:
     st: Tree
     frees: dict[tuple[int, int], str] = field(default_factory=dict)
     tied: dict[str, str] = field(default_factory=dict)
+    layers: tuple[tuple[str, str], ...] = ()
 
     @property
     def main(self) -> Function:

@@ -14,6 +14,7 @@ from luxgen.ir.program import (
     Item,
     Loop,
     Op,
+    Param,
     Path,
     Write,
     args_of,
@@ -74,6 +75,11 @@ class Body:
             if found is not None:
                 return found
         raise KeyError(f"value without a name in {self.function.class_name}")
+
+    def parameter(self, param: Param) -> str:
+        """The variable that a parameter brings its value in."""
+        name = self.schedule.name(param.arg) if isinstance(param.arg, Value) else None
+        return name or self.param_name(param.name)
 
     def param_name(self, name: str) -> str:
         return safe(name, self.schedule.names.reserved)

@@ -13,9 +13,10 @@ from luxgen.targets.numpy.access import Access
 from luxgen.targets.numpy.body import Body, Probe
 from luxgen.targets.numpy.helpers import helper_names
 from luxgen.targets.numpy.naming import safe, snake
-from luxgen.targets.numpy.sizes import comment, described
+from luxgen.targets.numpy.sizes import comment, described, shape_of
 
 RESERVED = frozenset({
+    "check_sizes",
     "np", "math", "ps", "st", "apply", "setup", "from_state_dict", "state_dict",
     "trainmode", "testmode", "ravel", "unravel", "leaves", "prod", "Array", "Leaf",
     "Any", "NamedTuple", "Callable", "Mapping", "Iterator", "sliding_window_view",
@@ -42,7 +43,7 @@ def name_functions(program: Program, taken: set[str]) -> None:
         if function is program.main:
             function.name = "apply"
             continue
-        base = safe(snake(function.class_name), used)
+        base = safe(snake(function.class_name), set(taken) | RESERVED | set(helper_names()))
         name, count = base, 1
         while name in used:
             count += 1
@@ -64,9 +65,23 @@ def function_text(
     )
     lines = [f"    {'    ' * indent}{text}" for indent, text in body.write()]
     lines = [_without_long_comment(line) for line in lines]
+    if function is program.main and (checked := fixed_inputs(program)):
+        given = ", ".join(f"{p.name}={body.parameter(p)}" for p in checked)
+        lines.insert(0, f"    check_sizes({given})")
     head = _signature(program, function, naming, body)
     doc = _docstring(program, function)
     return "\n".join([head, *([f"    {doc}"] if doc else []), *lines])
+
+
+def fixed_inputs(program: Program) -> list[Param]:
+    """Required inputs with a size that forward doesn't leave free: checked at entry."""
+    return [
+        param
+        for param in program.main.params
+        if isinstance(param.arg, Value)
+        and param.required
+        and any(s.isdigit() for s in shape_of(param.arg, program.frees))
+    ]
 
 
 def _without_long_comment(line: str) -> str:
@@ -108,9 +123,7 @@ def _sequence_type(node: Tree | None, naming: Naming, kind: str) -> str:
 
 
 def _parameter(param: Param, body: Body) -> str:
-    name = body.schedule.name(param.arg) if isinstance(param.arg, Value) else None
-    name = name or body.param_name(param.name)
-    return f"{name}: {_argument_type(param.arg)}"
+    return f"{body.parameter(param)}: {_argument_type(param.arg)}"
 
 
 def _argument_type(arg: Arg) -> str:

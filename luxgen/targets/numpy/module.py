@@ -17,6 +17,7 @@ from luxgen.targets.numpy.classes import Classes, ClassText
 from luxgen.targets.numpy.format import ruff_format
 from luxgen.targets.numpy.functions import (
     Naming,
+    fixed_inputs,
     function_text,
     name_functions,
     result_classes,
@@ -24,6 +25,7 @@ from luxgen.targets.numpy.functions import (
 from luxgen.targets.numpy.setup_text import setup_text
 from luxgen.targets.numpy.sizes import described, shape_of
 from luxgen.targets.numpy.specialise import helper_texts
+from luxgen.targets.numpy.summary import table
 from luxgen.targets.numpy.tree_text import SEEDED, Builder
 from luxgen.templates_path import template_dir
 
@@ -67,9 +69,10 @@ def module_text(
         "command": header.command,
         "unverified": not header.verified,
         "inputs_comment": _inputs_comment(program),
-        "title": f"{program.name} in NumPy; parameters `ps` and state `st` are passed explicitly.",
+        "title": _title(program),
         "usage": _usage(program),
-        "table": "",
+        "table": table(program),
+        "fixed_sizes": bool(fixed_inputs(program)),
         "num_parameters": sum(_size(leaf) for leaf in leaves_of(program.ps)),
         "inputs": repr(_inputs(program)),
         "outputs": repr(_outputs(program.main.result, program)),
@@ -83,7 +86,8 @@ def module_text(
         "seeded": seeded,
         "modes": _has_modes(program.st),
         "setup": "\n".join(setup.lines),
-        "shapes": any("_shapes()" in line for line in setup.lines),
+        "seeds": sum(n.kind in SEEDED for n in _nodes(program.st)),
+        "state_leaves": next(leaves_of(program.st), None) is not None,
         "helpers": [*helpers.constants, *helpers.functions],
         "imports": _imports(helpers.imports),
     }
@@ -159,10 +163,24 @@ def _inputs_comment(program: Program) -> str:
     return "; ".join(parts)[:200]
 
 
+def _title(program: Program) -> str:
+    """The class's own first line of documentation, if it is one sentence."""
+    first = program.main.doc.strip().splitlines()[:1]
+    text = f"{program.name} in NumPy; parameters `ps` and state `st` are passed explicitly."
+    if first and len(first[0]) <= 60 and first[0].isascii() and first[0].isprintable():
+        said = first[0].rstrip(".").replace("\\", "/").replace('"', "'")
+        text = f"{program.name} in NumPy: {said}."
+    return text if len(text) <= 85 else f"{program.name} in NumPy."
+
+
 def _usage(program: Program) -> list[str]:
     names = ", ".join(p.name for p in program.main.params if p.required)
-    shapes = _inputs_comment(program)
-    lines = [f"y, st = apply({names}, ps, st)  # {shapes} -> {described(program.main.result, program.frees)}"]
+    left = ", ".join(
+        f"{p.name} {described(p.arg, program.frees)}" for p in program.main.params if p.required
+    )
+    arrow = f"  # {left} -> {described(program.main.result, program.frees)}"
+    call = f"y, st = apply({names}, ps, st)"
+    lines = [f"{call}{arrow}" if len(call + arrow) <= 88 else call]
     if _has_modes(program.st):
         lines.append(f"y, _ = apply({names}, ps, testmode(st))  # inference")
     return [line.replace("\\", "/").replace('"', "'") for line in lines]

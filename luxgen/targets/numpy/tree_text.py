@@ -37,7 +37,7 @@ class Builder:
             if not node.sequence and node is not tree and node.kind not in SEEDED:
                 members.setdefault(self.classes.names[node], []).append(node)
         for name, nodes in members.items():
-            if len(nodes) > 1 and not self._is_standard(nodes[0]):
+            if _places(tree, nodes) > 1 and not self._is_standard(nodes[0]):
                 self._function(name, nodes)
         return self._node(tree, [], _literal(tree))
 
@@ -121,7 +121,7 @@ class Builder:
 
         variable = "ijkl"[sum(kind == "name" and text in "ijkl" for kind, text in prefix)]
         folded = {place(k, [("name", variable)]) for k in range(tree.length)}
-        if tree.length > 2 and len(folded) == 1 and "None" not in folded:
+        if tree.length > 1 and len(folded) == 1 and "None" not in folded:
             return f"tuple({folded.pop()} for {variable} in range({tree.length}))"
         places = [place(k, [("text", str(k))]) for k in range(tree.length)]
         return f"({', '.join(places)}{',' if len(places) == 1 else ''})"
@@ -149,6 +149,12 @@ class Builder:
             f'leaf(f"{{name}}.bias", shape[0]))'
             for name in sorted(self._affine)
         ]
+
+
+def _places(tree: Tree, nodes: list[Tree]) -> int:
+    """In how many places of the printed text the nodes stand: indices don't count."""
+    wanted = {node.path for node in nodes}
+    return len({tuple("*" if p.isdigit() else p for p in path) for path in wanted})
 
 
 def _leaf(tree: Tree, name: str) -> Leaf:
