@@ -30,7 +30,7 @@ from luxgen.frontends.instance import Loaded
 from luxgen.frontends.sites import site_on
 from luxgen.frontends.weights import load_into, write_safetensors
 from luxgen.ir.initial import InitProgram
-from luxgen.targets.numpy.module import Header, module_text
+from luxgen.targets.numpy.module import Header, module_text, stored_leaves
 from luxgen.targets.numpy.refusals import refusals
 from luxgen.verify.recorder import probe
 from luxgen.verify.reference import to_numpy
@@ -49,6 +49,7 @@ class Generated:
     weights: dict[str, Array]
     name: str
     report: Report = field(default_factory=Report)
+    stored: dict[str, str] = field(default_factory=dict)
     _verify: Callable[[], Report] | None = None
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -60,7 +61,7 @@ class Generated:
 
     def load(self) -> types.ModuleType:
         """Execute the text as a module; no file is needed."""
-        return load(self.source, f"luxgen_{self.name}")
+        return load(self.source, f"luxgen_{self.name}", weights=self.weights)
 
     def verify(self) -> Report:
         """Compare with torch again: both modes, two sizes, every layer."""
@@ -116,7 +117,9 @@ def transpile_file(
     job.asked = _asked(inputs)
     job.header = _file_header(loaded, verify)
     made = job.run(verify, progress)
-    if not keep_weights or (weights is None and not made.weights):
+    if weights is None:  # random: setup makes them again, but for what it can't
+        made.weights = {n: w for n, w in made.weights.items() if n in made.stored}
+    if not keep_weights:
         made.weights = {}
     return made
 
@@ -158,7 +161,8 @@ class _Job:
         progress("writing the module")
         text = self.text(built)
         weights = self.weights(built)
-        made = Generated(text, weights, self.name)
+        stored = stored_leaves(built.program, self.init)
+        made = Generated(text, weights, self.name, stored=stored)
         made._verify = lambda: self.check(built, text, weights)
         if check:
             progress("verifying against torch")
@@ -166,6 +170,7 @@ class _Job:
             if not made.report.passed:
                 raise VerificationError(_wrong(made.report), made.report)
         made.report.fixed += built.fixed
+        made.report.notes += [f"kept with the weights: {n} ({why})" for n, why in stored.items()]
         return made
 
     def text(self, built: Built, probed: bool = False) -> str:
@@ -177,7 +182,11 @@ class _Job:
         """state_dict, and constants that no code makes again."""
         held = {n: to_numpy(t) for n, t in self.model.state_dict().items()}
         stored = {".".join(p): to_numpy(t) for p, t in built.constants.items()}
-        return {**held, **stored}
+        unsaved = {
+            n: to_numpy(t) for n, t in self.model.named_buffers()
+            if n in stored_leaves(built.program, self.init)
+        }  # fmt: skip
+        return {**held, **unsaved, **stored}
 
     def check(self, built: Built, text: str, weights: dict[str, Array]) -> Report:
         return verify(

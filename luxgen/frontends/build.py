@@ -14,7 +14,7 @@ from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
 from luxgen.frontends.sites import site_on
 from luxgen.frontends.trace import trace
-from luxgen.frontends.trees import build_trees, layers_of, tied_names
+from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_names
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
 from luxgen.passes.functions import to_function
@@ -74,7 +74,11 @@ def build(
     ps, st = build_trees(model, main, constants)
     functions = run(main)
     frees = {(s.values[0], s.values[1]): s.name for s in free}
-    program = Program(functions, type(model).__name__, ps, st, frees, tied_names(model), layers_of(model))
+    unsaved = unsaved_names(model) | {".".join(path) for path in constants}
+    program = Program(
+        functions, type(model).__name__, ps, st, frees, tied_names(model),
+        layers_of(model), unsaved,
+    )  # fmt: skip
     return Built(program, args, kwargs, free, fixed, constants)
 
 

@@ -33,6 +33,11 @@ def build_trees(
     return ps, st
 
 
+def unsaved_names(model: nn.Module) -> frozenset[str]:
+    """Buffers that aren't persistent."""
+    return frozenset(n for n, _ in model.named_buffers()) - model.state_dict().keys()
+
+
 def layers_of(model: nn.Module) -> tuple[tuple[str, str], ...]:
     """The model's children, as "fc1", "Linear(256, 120)"."""
     rows = []

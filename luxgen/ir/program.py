@@ -138,7 +138,8 @@ class Program:
 
     `frees` names the sizes that stay free, by their value in both traces; `tied`
     maps each further state_dict name of a leaf to its first one; `layers` are the
-    model's children and how torch prints them, for the module's table.
+    model's children and how torch prints them, for the module's table; `unsaved`
+    names the buffers and constants that state_dict leaves out.
     """
 
     functions: list[Function]
@@ -148,6 +149,7 @@ class Program:
     frees: dict[tuple[int, int], str] = field(default_factory=dict)
     tied: dict[str, str] = field(default_factory=dict)
     layers: tuple[tuple[str, str], ...] = ()
+    unsaved: frozenset[str] = frozenset()
 
     @property
     def main(self) -> Function:

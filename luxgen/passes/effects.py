@@ -11,6 +11,7 @@ from luxgen.ir.values import Leaf, Node, atoms
 
 def mark(function: Function) -> None:
     """Set reads_ps, reads_st and updates; its callees are marked already."""
+    function.reads_ps = function.reads_st = function.updates = False
     for item in items_in(function.body):
         for arg in args_of(item):
             if isinstance(arg, (Leaf, Node)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luxgen.ir.check import check
 from luxgen.ir.program import Call, Function, items_in
 from luxgen.passes.cleanup import clean
 from luxgen.passes.effects import mark
@@ -16,13 +17,13 @@ def run(main: Function) -> list[Function]:
     """All passes over `main` and its callees; the functions that remain, in order."""
     for function in callees_first(main):
         for each in EACH:
-            if each is mark:
-                function.reads_ps = function.reads_st = function.updates = False
             each(function)
+            check(function)
     functions = fold(main)
     for function in functions:
         for after in AFTER_FOLD:
             after(function)
+            check(function)
     return functions
 
 

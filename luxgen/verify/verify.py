@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,20 @@ from luxgen.verify.reference import Results, run_torch, to_numpy
 from luxgen.verify.report import OUTPUT, Report, Row
 
 
-def load(text: str, name: str, extra: dict[str, Any] | None = None) -> types.ModuleType:
-    """Execute module text without a file."""
+def load(
+    text: str,
+    name: str,
+    extra: dict[str, Any] | None = None,
+    weights: Mapping[str, Any] | None = None,
+) -> types.ModuleType:
+    """Execute module text without a file; `weights` hold what it would read from one."""
     module = types.ModuleType(name)
     module.__dict__.update(extra or {})
     sys.modules.setdefault(name, module)
     exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    stored = module.__dict__.get("STORED", ())
+    if stored and weights is not None:
+        module.__dict__["_stored"] = lambda: {n: weights[n] for n in stored}
     return module
 
 
@@ -49,12 +58,13 @@ def verify(
     table: dict[str, tuple[str, Difference]] = {}
     layers = {n: type(m).__name__ for n, m in model.named_modules()}
     runs = [(training, which) for training in (False, True) for which in ((0, 2) if free else (0,))]
-    module = load(text, "luxgen_generated")
+    module = load(text, "luxgen_generated", weights=weights)
     recorder_names = Recorder().names()
-    watched = load(probed, "luxgen_probed", recorder_names)
+    watched = load(probed, "luxgen_probed", recorder_names, weights)
     ps, st = module.from_state_dict(weights)
-    if weights.keys() - module.state_dict(ps, st).keys():
-        raise VerificationError("state_dict(from_state_dict(w)) lost a key")
+    saved = model.state_dict().keys()
+    if saved != module.state_dict(ps, st).keys():
+        raise VerificationError("state_dict(from_state_dict(w)) has other keys than w")
     for training, which in runs:
         sizes = resized(args, kwargs, free, which)
         difference, rows = _run(model, watched, module, ps, st, sizes, training)

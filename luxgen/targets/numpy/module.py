@@ -57,11 +57,16 @@ def module_text(
     builders = list(dict.fromkeys(builders))
     seeded = any(n.kind in SEEDED for n in _nodes(program.st))
     leaves = [*leaves_of(program.ps), *leaves_of(program.st)]
+    saved = [leaf for leaf in leaves if _dotted(leaf) not in program.unsaved]
+    unsaved = [leaf for leaf in leaves if _dotted(leaf) in program.unsaved]
     seed = ", seed=seed" if seeded else ""
     tied = " | {n: w[first] for n, first in TIED.items()}" if program.tied else ""
     result = f"from_state_dict(w{tied}{seed})"
-    setup = setup_text(init, leaves, result=result, seeded=seeded)
-    needed = "\n".join([*functions, *setup.lines])
+    setup = setup_text(init, saved, result=result, seeded=seeded)
+    made = setup_text(init, unsaved, result="w")
+    stored = {**setup.stored, **made.stored}
+    constants = _constants(made.lines) if unsaved else []
+    needed = "\n".join([*functions, *setup.lines, *constants])
     splats = {k: len(v) for k, v in _splats(program).items()}
     helpers = helper_texts(needed, extra=_state_kinds(program), splats=splats)
     view: dict[str, Any] = {
@@ -86,6 +91,8 @@ def module_text(
         "seeded": seeded,
         "modes": _has_modes(program.st),
         "setup": "\n".join(setup.lines),
+        "constants": "\n".join(constants),
+        "stored": repr(tuple(sorted(stored))) if stored else "",
         "seeds": sum(n.kind in SEEDED for n in _nodes(program.st)),
         "state_leaves": next(leaves_of(program.st), None) is not None,
         "helpers": [*helpers.constants, *helpers.functions],
@@ -102,6 +109,23 @@ def module_text(
     text = ruff_format(text)
     digest = hashlib.sha256(_body(text).encode()).hexdigest()[:12]
     return text.replace("@BODY@", digest, 1)
+
+
+def stored_leaves(program: Program, init: InitProgram) -> dict[str, str]:
+    """Leaves whose initial value no code makes again, and why: kept with the weights."""
+    leaves = [*leaves_of(program.ps), *leaves_of(program.st)]
+    return dict(setup_text(init, leaves).stored)
+
+
+def _dotted(leaf: Leaf) -> str:
+    return ".".join(leaf.path)
+
+
+def _constants(lines: tuple[str, ...]) -> list[str]:
+    """The text of `setup` for buffers outside state_dict, as a function of its own."""
+    body = [line for line in lines[2:] if "bits = " not in line]
+    doc = '    """Buffers that state_dict leaves out, as the constructor makes them."""'
+    return ["def _constants() -> dict[str, Array]:", doc, *body]
 
 
 def _body(text: str) -> str:
@@ -210,7 +234,9 @@ def _result_class(structure: Structure, naming: Naming) -> ClassText:
 def _imports(extra: dict[str, set[str]]) -> list[str]:
     """Everything a module may need; the formatter drops what it doesn't."""
     lines = [
+        "import json",
         "import math",
+        "from pathlib import Path",
         "from collections.abc import Callable, Iterator, Mapping",
         "from itertools import repeat",
         "from math import prod",
