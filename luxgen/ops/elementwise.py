@@ -21,6 +21,12 @@ def trunc_divide(x: Array, other: Array) -> Array:
     return y.astype(quotient.dtype)
 
 
+def cube(x: Array) -> Array:
+    """x ** 3; np.power is a hundred times slower for negative x."""
+    y: Array = x * x * x
+    return y
+
+
 def integer_power(x: Array, exponent: Array) -> Array:
     """x ** exponent of integers; negative exponents round 1 / x ** n towards zero."""
     one_or_less = np.where(np.abs(x) == 1, x ** np.abs(exponent % 2), 0)

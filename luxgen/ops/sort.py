@@ -1,6 +1,6 @@
 """Sorting and order statistics along one dim; NaN counts as the largest.
 
-Where torch's order of equal elements is unspecified, it is that of their indices.
+Equal elements come in the order of their indices, where torch leaves it open.
 """
 
 import numpy as np
@@ -27,8 +27,21 @@ def topk(
     x: Array, k: int, dim: int = -1, *, largest: bool = True
 ) -> tuple[Array, Array]:
     """The k largest (or smallest) values in order, and their indices."""
-    order = np.take(argsort(x, dim, descending=largest), range(k), axis=dim)
-    return np.take_along_axis(x, order, axis=dim), order
+    place = min(x.shape[dim] - k, x.shape[dim] - 1) if largest else max(k - 1, 0)
+    edge = np.take(np.partition(x, place, axis=dim), [place], axis=dim)
+    nan, nan_edge = x != x, edge != edge  # NaN is the largest
+    if largest:
+        inside = (x > edge) | (nan & ~nan_edge)
+    else:
+        inside = (x < edge) | (nan_edge & ~nan)
+    level = (x == edge) | (nan & nan_edge)
+    room = k - inside.sum(axis=dim, keepdims=True)
+    kept = np.moveaxis(inside | (level & (level.cumsum(axis=dim) <= room)), dim, -1)
+    rows = np.nonzero(kept)[-1].reshape(*kept.shape[:-1], k)
+    index = np.moveaxis(rows, -1, dim)
+    order = argsort(np.take_along_axis(x, index, axis=dim), dim, descending=largest)
+    index = np.take_along_axis(index, order, axis=dim)
+    return np.take_along_axis(x, index, axis=dim), index
 
 
 def pick(

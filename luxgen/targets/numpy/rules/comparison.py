@@ -8,6 +8,7 @@ from luxgen.targets.numpy.rules.promotion import (
     kind,
     np_dtype,
     number_kind,
+    number_text,
 )
 
 COMPARISON = {
@@ -63,8 +64,11 @@ def masked_fill(op: Op) -> str:
     if op.is_tensor("value"):
         if op.dtype("value") != dtype:
             value = f"value.astype({np_dtype(dtype)})"
-    elif op.ndim("input") == 0 or number_kind(op.args["value"]) > kind(dtype):
+    elif number_kind(op.args["value"]) > kind(dtype):
         value = f"{np_dtype(dtype)}(value)"
+    else:
+        scalar = op.ndim("input") == 0
+        value = number_text("value", op.args["value"], dtype, cast=scalar)
     return f"np.where(mask, {value}, input)"
 
 

@@ -85,7 +85,10 @@ def tensor(name: str) -> Rule:
 def vander(op: Op) -> str:
     n = ", N" if op.has("N") else ""
     increasing = ", increasing=True" if op.args.get("increasing") else ""
-    return f"np.vander(x{n}{increasing})"
+    text = f"np.vander(x{n}{increasing})"
+    if op.out_dtype in ("int64", "float64"):
+        return text
+    return f"{text}.astype({np_dtype(op.out_dtype)})"
 
 
 RULES: dict[str, Rule] = {

@@ -139,7 +139,11 @@ def power(op: Op) -> str:
     """Tensor.__rpow__ calls the exponent `other`."""
     name = "other" if "other" in op.args else "exponent"
     if kind(op.out_dtype) == 1 and op.is_tensor(name):
-        return promoted(op, f"integer_power(input, {name})")
+        base = "input" if op.is_tensor("input") else f"{np_dtype(op.out_dtype)}(input)"
+        return promoted(op, f"integer_power({base}, {name})", "input", name)
+    if kind(op.dtype("input")) == 2 and op.args[name] in (3, 4):
+        square = "np.square(np.square(input))"
+        return "cube(input)" if op.args[name] == 3 else square
     return promoted(op, f"input ** {name}")
 
 
@@ -201,7 +205,9 @@ def angle(op: Op) -> str:
     """Adding 0 makes -0.0 positive: torch's angle of it is 0, NumPy's pi."""
     if kind(op.dtype("input")) == 3:
         return "np.angle(input)"
-    return promoted(op, "np.angle(input + 0)")
+    text = promoted(op, "np.angle(input + 0)")
+    scalar = op.ndim("input") == 0 and op.out_dtype != "float64"  # NumPy 1.26 widens it
+    return f"{np_dtype(op.out_dtype)}({text})" if scalar else text
 
 
 def of_complex(template: str, real: str = "input") -> Rule:

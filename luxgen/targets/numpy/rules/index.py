@@ -104,6 +104,12 @@ def indices(op: Op, name: str = "index") -> list[str]:
     return ["index_0", "index_1"]
 
 
+def parts_of(op: Op) -> list[Any]:
+    """The items of the first of two indices."""
+    view = op.args["index_0"]
+    return list(view) if isinstance(view, tuple) else [view]
+
+
 def _n(part: Part) -> int:
     return part.takes if part.kind == "array" else 1
 
@@ -127,7 +133,7 @@ def getitem(op: Op) -> str:
 
 def setitem(op: Op) -> str:
     """A mask over all dims and one value is np.where; else copy and assign."""
-    index, value = op.args["index"], op.args["value"]
+    index = op.args["index"]
     if isinstance(index, tuple) and len(index) == 1:
         index = index[0]
     mask = isinstance(index, (Value, Leaf)) and index.dtype == "bool"
@@ -141,8 +147,11 @@ def setitem(op: Op) -> str:
 
         op.args["mask"] = index
         return masked_fill(op)
-    del value
     names = indices(op)
+    if len(names) > 1 and any(isinstance(i, (Value, Leaf)) for i in parts_of(op)):
+        raise Refused(
+            "writing at a 0-d tensor mixed with index tensors", "index in two steps"
+        )
     inner = f", inner=np.s_[{names[1]}]" if len(names) > 1 else ""
     return f"setitem(input, np.s_[{names[0]}], value{inner})"
 

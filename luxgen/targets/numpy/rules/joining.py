@@ -91,7 +91,7 @@ def of_list(function: str) -> Rule:
 
 def meshgrid(op: Op) -> str:
     names = spread(op, "tensors")
-    indexing = op.const("indexing", "ij")
+    indexing = op.const("indexing") or "ij"
     order = "" if indexing == "xy" else f', indexing="{indexing}"'
     return f"np.meshgrid({', '.join(names)}{order})"
 

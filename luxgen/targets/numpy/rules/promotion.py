@@ -24,6 +24,7 @@ KIND = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 NUMBER_KIND = {"bool": 0, "int": 1, "float": 2, "complex": 3}
 SCALARS = {"int", "float", "complex"}  # dtypes of values that are Python numbers
 DEFAULT = ("bool", "int64", "float32", "complex64")
+NARROW = {"float32": 3.4e38, "float16": 6.5e4}  # beyond, NumPy 1.26 widens
 EXACT_NUMBERS = {"int64", "float64", "complex128", "bool"}  # NumPy's own for numbers
 
 
@@ -153,10 +154,13 @@ def number_text(name: str, value: Any, target: str, *, cast: bool) -> str:
         info = np.iinfo(target)
         if not info.min <= value <= info.max:  # torch wraps it, NumPy 2 raises
             return str(int(np.array(value % 2**info.bits).astype(target)))
-    if isinstance(value, float) and target == "float32" and math.isfinite(value):
-        largest = float(np.finfo(np.float32).max)
+    if isinstance(value, float) and target in NARROW and math.isfinite(value):
+        largest = float(np.finfo(target).max)
+        if abs(value) == largest:
+            return f"np.finfo(np.{target}).{'max' if value > 0 else 'min'}"
         if abs(value) > largest:
             return "np.inf" if value > 0 else "-np.inf"
+        cast = cast or abs(value) > NARROW[target]
     return f"np.{target}({name})" if cast and target not in EXACT_NUMBERS else name
 
 

@@ -68,7 +68,7 @@ def fixed(x: Arg, dim: int) -> bool:
 
 def reshape(name: str) -> Rule:
     def rule(op: Op) -> str:
-        if "dtype" in op.args:
+        if "dtype" in op.args or isinstance(op.args[name], str):
             return f"input.view({np_dtype(op.out_dtype)})"
         sizes = op.args[name]
         many = isinstance(sizes, (tuple, list)) and len(sizes) > 0
@@ -244,7 +244,11 @@ def triangle_indices(name: str) -> Rule:
 
 
 def unfold(op: Op) -> str:
-    """Tensor.unfold: windows along one dim, appended as last dim."""
+    """Tensor.unfold: windows along one dim, appended as last dim; or F.unfold."""
+    if "dimension" not in op.args:
+        from luxgen.targets.numpy.rules.resize import im2col
+
+        return im2col(op)
     dim = op.const("dimension") % max(op.ndim("input"), 1)
     if op.ndim("input") == 0:
         return "np.array([input])[:size]"
@@ -335,6 +339,7 @@ RULES: dict[str, Rule] = {
     "triu": banded("triu", "diagonal"),
     "tril_indices": triangle_indices("tril_indices"),
     "triu_indices": triangle_indices("triu_indices"),
+    "unfold": unfold,
     "combinations": combinations,
     "diff": diff,
     "gradient": gradient,
@@ -346,6 +351,6 @@ RULES: dict[str, Rule] = {
 # A copy is the same where nothing is written in place.
 COPIES = (
     "view", "expand", "permute", "transpose", "t", "unsqueeze", "squeeze", "select",
-    "diagonal", "narrow",
+    "diagonal", "narrow", "unfold",
 )  # fmt: skip
 RULES.update({f"{name}_copy": RULES[name] for name in COPIES})
