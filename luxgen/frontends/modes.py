@@ -57,8 +57,14 @@ class _Merge:
     def item(self, train: Record, test: Record, before: list[Record]) -> Record:
         if isinstance(train, Scope) and isinstance(test, Scope):
             for name in train.args.keys() & test.args.keys():
-                train.args[name] = self.arg(train.args[name], test.args[name], before)
+                own = train.args[name]
+                given = self.arg(own, test.args[name], before)
+                if given is not own and any(a not in atoms(own) for a in atoms(given)):
+                    train.given[name] = given
+            outer = {v: self.twins[v] for v in atoms(tuple(test.args.values())) if isinstance(v, Value) and v in self.twins}
+            self.pair(tuple(train.args.values()), tuple(test.args.values()))
             self.scope(train, test)
+            self.twins |= outer  # inside, an argument is the callee's own value
             self.pair(train.result, test.result)
         elif isinstance(train, Op) and isinstance(test, Op):
             if test.state is not None and train.state is None:
@@ -84,7 +90,10 @@ class _Merge:
 
     def mode_of_dropout(self, train: Op, test: Op) -> None:
         """F.dropout(x, training=...) asks its state; one that is never off says so."""
-        if train.kind != "DropoutState" or train.owner.split(".")[-1] == (train.state or ("",))[-1]:
+        if (
+            train.kind != "DropoutState"
+            or train.owner.split(".")[-1] == (train.state or ("",))[-1]
+        ):
             return
         on = train.args.pop("training", True), test.args.get("training", True)
         option, off = RANDOM_OPTION.get(train.name, ("", None))
@@ -106,15 +115,23 @@ class _Merge:
 
     def arg(self, a: Arg, b: Arg, before: list[Record]) -> Arg:
         """One argument for both modes; where they differ, a join or the mode flag."""
-        if isinstance(a, Structure) and isinstance(b, Structure) and len(a.fields) == len(b.fields):
+        if (
+            isinstance(a, Structure)
+            and isinstance(b, Structure)
+            and len(a.fields) == len(b.fields)
+        ):
             pairs = zip(a.fields, b.fields, strict=True)
-            return Structure(a.name, tuple((k, self.arg(v, w, before)) for (k, v), (_, w) in pairs))
+            return Structure(
+                a.name, tuple((k, self.arg(v, w, before)) for (k, v), (_, w) in pairs)
+            )
         if type(a) in (tuple, list) and type(b) is type(a) and len(a) == len(b):
             return type(a)(self.arg(x, y, before) for x, y in zip(a, b, strict=True))
         if type(a) is dict and type(b) is dict and a.keys() == b.keys():
             return {k: self.arg(v, b[k], before) for k, v in a.items()}
         b = map_arg(self.translate, b)
-        if isinstance(a, (Leaf, Node, Value, Dim)) or isinstance(b, (Leaf, Node, Value, Dim)):
+        if isinstance(a, (Leaf, Node, Value, Dim)) or isinstance(
+            b, (Leaf, Node, Value, Dim)
+        ):
             return a if a == b or _same_dim(a, b) else self.join(a, b, before)
         if a == b or (a != a and b != b):
             return a
@@ -123,7 +140,9 @@ class _Merge:
             return flag
         if (a, b) == (False, True):
             return Dim("not _0", (flag,), False)
-        return Dim("_0 if _1 else _2", (a, flag, b), a if isinstance(a, (int, float)) else 0)
+        return Dim(
+            "_0 if _1 else _2", (a, flag, b), a if isinstance(a, (int, float)) else 0
+        )
 
     def join(self, a: Arg, b: Arg, before: list[Record]) -> Value:
         """A value that is `a` in training and `b` in testing, made by a branch before."""
@@ -143,7 +162,12 @@ class _Merge:
 
 
 def _same_dim(a: Any, b: Any) -> bool:
-    return isinstance(a, Dim) and isinstance(b, Dim) and a.value == b.value and a.text == b.text
+    return (
+        isinstance(a, Dim)
+        and isinstance(b, Dim)
+        and a.value == b.value
+        and a.text == b.text
+    )
 
 
 def _translated(item: Record, merging: _Merge) -> Record:

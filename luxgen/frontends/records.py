@@ -15,7 +15,8 @@ class Scope:
     """One call of a module that gets a function of its own.
 
     `names` are the local variables that held a value or a number, first one first;
-    `required` the arguments without a default in forward's signature.
+    `required` the arguments without a default in forward's signature; `given` what
+    the caller passes for an argument where that isn't the argument's own value.
     """
 
     path: tuple[str, ...]
@@ -27,6 +28,7 @@ class Scope:
     result: Arg = None
     doc: str = ""
     names: dict[Any, list[str]] = field(default_factory=dict)
+    given: dict[str, Arg] = field(default_factory=dict)
 
 
 Record = Op | Write | Guard | Branch | Scope

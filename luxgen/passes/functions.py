@@ -36,7 +36,6 @@ def to_function(scope: Scope) -> Function:
         for name, arg in scope.args.items()
         if any(isinstance(a, (Value, Leaf)) for a in atoms(arg))
     ]
-    params = [_own_leaves(p) for p in params]
     function = Function(
         scope.class_name, scope.path, params, body, scope.result, scope.names,
         doc=scope.doc, call=scope.call,
@@ -45,10 +44,6 @@ def to_function(scope: Scope) -> Function:
     _capture(function)
     _relative(function)
     return function
-
-
-def _own_leaves(param: Param) -> Param:
-    return param
 
 
 def _item(record: Record, path: Path) -> Any:
@@ -60,8 +55,8 @@ def _item(record: Record, path: Path) -> Any:
     if record.path[: len(path)] != path or record.path == path:
         return _inlined(record, path)
     function = to_function(record)
-    args = [p.arg for p in function.params]
-    return Call(function, record.path, list(args), function.result)
+    args = [record.given.get(p.name, p.arg) for p in function.params]
+    return Call(function, record.path, args, function.result)
 
 
 def _inlined(scope: Scope, path: Path) -> list[Any]:
