@@ -1,6 +1,8 @@
 """Finds the model in a file and builds it: a class, a factory or an instance."""
 
 import copy
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +24,7 @@ from luxgen.frontends.source_file import (
     user_code,
 )
 
+_LONGEST_NAME = 100
 _FACTORY_VERBS = ("make_", "build_", "create_", "get_")
 
 
@@ -56,18 +59,22 @@ class Loaded:
 
     @cached_property
     def name(self) -> str:
-        """The model's class name; for a plain container, the factory's name."""
+        """The model's class name; for a plain container, the factory's name.
+
+        Always an identifier: a class made by `type(name, ...)` may have any name.
+        """
         value = getattr(self.namespace, self.symbol)
         if isinstance(value, type):
-            return value.__name__
+            return _identifier(value.__name__)
         model = value if isinstance(value, nn.Module) else self.build()
         cls = type(model)
         if cls.__module__.partition(".")[0] != "torch":
-            return cls.__name__
+            return _identifier(cls.__name__)
         words = self.symbol
         for verb in _FACTORY_VERBS:
             words = words.removeprefix(verb)
-        return "".join(w[:1].upper() + w[1:] for w in words.split("_")) or cls.__name__
+        camel = "".join(w[:1].upper() + w[1:] for w in words.split("_"))
+        return _identifier(camel or cls.__name__)
 
 
 def load(target: str, init: str | Mapping[str, Any] | None = None) -> Loaded:
@@ -115,3 +122,9 @@ def _usable(value: object) -> bool:
     if isinstance(value, type):
         return issubclass(value, nn.Module) and value is not nn.Module
     return isinstance(value, nn.Module)
+
+
+def _identifier(name: str) -> str:
+    """`name` if it is an identifier, else with what can't be in one replaced."""
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name))[:_LONGEST_NAME]
+    return name if name.isidentifier() else f"Model_{name}".rstrip("_")
