@@ -16,8 +16,10 @@ def relu6(x: Array) -> Array:
 
 
 def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
-    y: Array = np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
-    return y
+    if 0 < negative_slope <= 1:
+        y: Array = np.maximum(x, negative_slope * x)
+        return y
+    return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 
 def prelu(x: Array, weight: Array) -> Array:
@@ -40,14 +42,17 @@ def celu(x: Array, *, alpha: float = 1.0) -> Array:
 def selu(x: Array) -> Array:
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     y: Array = np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
-    return scale * y
+    return y * scale
 
 
 def gelu(x: Array, *, approximate: str = "none") -> Array:
     if approximate == "tanh":
         cubic = x + 0.044715 * x * x * x
-        return 0.5 * x * (1 + np.tanh(0.7978845608028654 * cubic))  # sqrt(2 / pi)
-    return 0.5 * x * (1 + erf(0.7071067811865476 * x))  # sqrt(1 / 2)
+        y: Array = np.tanh(0.7978845608028654 * cubic)  # sqrt(2 / pi)
+    else:
+        y = erf(0.7071067811865476 * x)  # sqrt(1 / 2)
+    y = 0.5 * x * (1 + y)
+    return y
 
 
 def sigmoid(x: Array) -> Array:
@@ -87,25 +92,38 @@ def softsign(x: Array) -> Array:
     return y
 
 
+def tanhshrink(x: Array) -> Array:
+    y: Array = x - np.tanh(x)
+    return y
+
+
+def hardtanh(x: Array, *, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    return np.clip(x, min_val, max_val)
+
+
 def hardsigmoid(x: Array) -> Array:
-    return np.clip(x + 3, 0, 6) / 6
+    y: Array = np.clip(x + 3, 0, 6) / 6
+    return y
 
 
 def hardswish(x: Array) -> Array:
-    return x * np.clip(x + 3, 0, 6) / 6
+    y: Array = x * np.clip(x + 3, 0, 6) / 6
+    return y
 
 
 def hardshrink(x: Array, *, lambd: float = 0.5) -> Array:
     """Zero what lies within [-lambd, lambd]; NaN stays NaN."""
-    return x * ~(np.abs(x) <= lambd)
+    y: Array = x * ~(np.abs(x) <= lambd)
+    return y
 
 
 def softshrink(x: Array, *, lambd: float = 0.5) -> Array:
-    return x - np.clip(x, -lambd, lambd)
+    y: Array = x - np.clip(x, -lambd, lambd)
+    return y
 
 
-def threshold(x: Array, threshold: float, value: float) -> Array:
-    """x where it exceeds the threshold, or is NaN; else value."""
+def threshold_at(x: Array, threshold: float, value: float) -> Array:
+    """F.threshold: x where it exceeds the threshold, or is NaN; else value."""
     return np.where(x <= threshold, np.asarray(value, x.dtype), x)
 
 

@@ -28,9 +28,9 @@ def batch_norm_layer(
     mean, var = st.running_mean, st.running_var
     if st.training:
         mean, var, n = batch_statistics(x)
-        tracked = st.num_batches_tracked + 1
+        tracked = np.asarray(st.num_batches_tracked + 1)
         if momentum is None:  # the mean over all batches
-            momentum = 1 / tracked
+            momentum = 1 / int(tracked)
         st = BatchNormState(
             (1 - momentum) * st.running_mean + momentum * mean,
             (1 - momentum) * st.running_var + momentum * n / (n - 1) * var,

@@ -30,12 +30,13 @@ ERF_FLOAT64 = (
 
 
 def erf(x: Array) -> Array:
-    """Error function as tanh(x * p(x^2) / q(x^2)), within 2 ulp."""
+    """Error function as tanh(x * p(x^2) / q(x^2)), within 4 ulp."""
     end, p, q = ERF_FLOAT32 if x.dtype == np.float32 else ERF_FLOAT64
     s = np.clip(x, -end, end) ** 2  # beyond the end tanh gives 1
     y: Array = x * horner(s, p)
     y /= horner(s, q)
-    return np.tanh(y)
+    y = np.tanh(y)
+    return y
 
 
 def horner(x: Array, coefficients: tuple[float, ...]) -> Array:

@@ -17,14 +17,12 @@ def log_softmax(x: Array, dim: int) -> Array:
     return y
 
 
-def logsumexp(
-    x: Array, dim: int | tuple[int, ...], *, keepdim: bool = False
-) -> Array:
+def logsumexp(x: Array, dim: int | tuple[int, ...], *, keepdim: bool = False) -> Array:
     """log(sum(exp(x))) over the axes dim; -inf where nothing or only -inf is summed."""
     top = x.max(axis=dim, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, np.zeros_like(top))  # inf - inf is NaN
     with np.errstate(divide="ignore"):  # log(0) = -inf
-        y = np.log(np.exp(x - top).sum(axis=dim, keepdims=True)) + top
+        y: Array = np.log(np.exp(x - top).sum(axis=dim, keepdims=True)) + top
     if keepdim:
         return y
     return y.squeeze(dim)

@@ -1,0 +1,36 @@
+"""Distances and similarities of vectors."""
+
+from __future__ import annotations
+
+from luxgen.targets.numpy.rules.forms import call, promoted_tensors, scalar
+from luxgen.targets.numpy.rules.op import Op, Rule
+
+ALWAYS_BY_PRODUCT = "use_mm_for_euclid_dist"
+NEVER_BY_PRODUCT = "donot_use_mm_for_euclid_dist"
+COMPUTE_MODES = {1: ALWAYS_BY_PRODUCT, 2: NEVER_BY_PRODUCT}  # what the builtin takes
+
+
+def distance(name: str) -> Rule:
+    def rule(op: Op) -> str:
+        return scalar(op, promoted_tensors(op, call(op, name)))
+
+    return rule
+
+
+def cdist(op: Op) -> str:
+    """torch goes by a matrix product for p = 2 and more than 25 rows."""
+    mode = op.const("compute_mode")
+    mode = COMPUTE_MODES.get(mode, mode)
+    rows = max(op.shape("x1")[-2], op.shape("x2")[-2])
+    many = rows > 25 and mode != NEVER_BY_PRODUCT
+    if op.const("p", 2.0) == 2 and (many or mode == ALWAYS_BY_PRODUCT):
+        return call(op, "cdist_euclid", "p", "compute_mode")
+    return call(op, "cdist", "compute_mode")
+
+
+RULES: dict[str, Rule] = {
+    "cosine_similarity": distance("cosine_similarity"),
+    "pairwise_distance": distance("pairwise_distance"),
+    "cdist": cdist,
+    "pdist": distance("pdist"),
+}

@@ -1,0 +1,44 @@
+"""Affine maps, embeddings and one-hot vectors."""
+
+from __future__ import annotations
+
+from luxgen.targets.numpy.rules.forms import call
+from luxgen.targets.numpy.rules.op import CALL, Op, Refused, Rule, helper
+
+GRADIENT_ONLY = ("scale_grad_by_freq", "sparse", "norm_type")
+
+
+def refuse_max_norm(op: Op) -> None:
+    if op.has("max_norm"):
+        raise Refused(
+            f"{op.name} with max_norm rescales the weight inside forward",
+            "leave max_norm out, and clip the rows' norms in the training step",
+        )
+
+
+def embedding(op: Op) -> str:
+    """F.embedding(input, weight) or torch.embedding(weight, indices).
+
+    padding_idx concerns gradients only.
+    """
+    refuse_max_norm(op)
+    index = "indices" if "indices" in op.args else "input"
+    return f"embedding({index}, weight)"
+
+
+def embedding_bag(op: Op) -> str:
+    refuse_max_norm(op)
+    if "indices" in op.args:
+        raise Refused(
+            "torch.embedding_bag returns helper tensors", "call F.embedding_bag"
+        )
+    return call(op, "embedding_bag", "max_norm", *GRADIENT_ONLY)
+
+
+RULES: dict[str, Rule] = {
+    "linear": CALL,
+    "bilinear": CALL,
+    "embedding": embedding,
+    "embedding_bag": embedding_bag,
+    "one_hot": helper,
+}

@@ -1,0 +1,81 @@
+"""Normalisations; the layers with running statistics are STATEFUL."""
+
+from __future__ import annotations
+
+from luxgen.targets.numpy.rules.forms import call, stateful
+from luxgen.targets.numpy.rules.op import Op, Refused, Rule
+
+MODE = ("training", "momentum", "cudnn_enabled", "cudnn_enable", "use_input_stats")
+
+
+def over_last(op: Op) -> str:
+    """layer_norm and its kind: over as many axes as normalized_shape has."""
+    dims = len(op.const("normalized_shape"))
+    more = f"dims={dims}" if dims != 1 else ""
+    return call(op, op.name, "normalized_shape", "cudnn_enable", more=more)
+
+
+def group_norm(op: Op) -> str:
+    return call(op, "group_norm", "cudnn_enabled")
+
+
+def native_group_norm(op: Op) -> str:
+    return call(op, "native_group_norm", "N", "C", "HxW", num_groups="group")
+
+
+def batch_norm(op: Op) -> str:
+    """F.batch_norm: its new running statistics are `batch_norm_update`'s."""
+    if op.const("training", False):
+        kept = ("running_mean", "running_var")
+        return call(op, "batch_norm_training", *kept, *MODE)
+    return call(op, "batch_norm", *MODE)
+
+
+def instance_norm(op: Op) -> str:
+    if not op.const("use_input_stats", True):
+        return call(op, "batch_norm", *MODE)
+    if op.has("running_mean"):
+        raise Refused(
+            "F.instance_norm that updates running statistics",
+            "use nn.InstanceNorm with track_running_stats=True",
+        )
+    return call(op, "instance_norm", "running_mean", "running_var", *MODE)
+
+
+def normalize(op: Op) -> str:
+    dim = op.const("dim", 1)
+    if not isinstance(dim, (tuple, list)):
+        return call(op, "normalize")
+    if len(dim) == 1:
+        return call(op, "normalize", "dim", more=f"dim={dim[0]}")
+    if op.const("p", 2.0) != 2:
+        raise Refused("F.normalize over several dims with p != 2", "flatten the dims")
+    return call(op, "normalize_over", "p")
+
+
+def instance_norm_layer(op: Op) -> str:
+    """momentum=None leaves the statistics as they are: torch passes 0."""
+    if op.args.get("momentum", 0.1) is None:
+        text = stateful(op, "instance_norm_layer", "momentum")
+        return f"{text[:-1]}, momentum=0.0)"
+    return stateful(op, "instance_norm_layer")
+
+
+RULES: dict[str, Rule] = {
+    "layer_norm": over_last,
+    "rms_norm": over_last,
+    "native_layer_norm": over_last,
+    "group_norm": group_norm,
+    "native_group_norm": native_group_norm,
+    "instance_norm": instance_norm,
+    "batch_norm": batch_norm,
+    "local_response_norm": lambda op: call(op, "local_response_norm"),
+    "normalize": normalize,
+    "_weight_norm": lambda op: call(op, "weight_norm"),
+    "norm_except_dim": lambda op: call(op, "norm_except_dim"),
+}
+
+STATEFUL: dict[str, Rule] = {
+    "batch_norm_layer": lambda op: stateful(op, "batch_norm_layer"),
+    "instance_norm_layer": instance_norm_layer,
+}
