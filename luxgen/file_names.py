@@ -1,4 +1,4 @@
-"""File names made from class names, whatever those hold."""
+"""Safe names made from class names, whatever those hold."""
 
 import keyword
 import re
@@ -37,3 +37,9 @@ def module_stem(name: str, target: str, taken: str) -> str:
     if stem == taken or stem in hidden or keyword.iskeyword(stem):
         stem = f"{stem}_{target}"
     return stem
+
+
+def identifier(name: str) -> str:
+    """`name` if it is an identifier, else one with what can't be in it replaced."""
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name))[:_MAX_LENGTH]
+    return name if name.isidentifier() else f"Model_{name}".rstrip("_")

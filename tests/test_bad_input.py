@@ -265,6 +265,34 @@ def test_hostile_names_of_layers_parameters_and_buffers() -> None:
     np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        '"""\n__import__("os").mkdir("owned")\n"""',
+        'x\n__import__("os").mkdir("owned")',
+        "'\\",
+        "\x1b[31mred",
+        "np",
+    ],
+)
+def test_hostile_class_name_of_a_live_module(folder: Path, name: str) -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = torch.nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.fc(x)
+            return y
+
+    for forged in ({"__qualname__": name}, {"__module__": name}, {}):
+        model = type(name, (Net,), dict(forged))()
+        source = luxgen.transpile(model, (torch.randn(11, 3),)).source
+        assert imports(source) <= ALLOWED
+        assert printable(source) == source
+    assert files(folder) == {"model.py"}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_class_name(run: Run, folder: Path, name: str) -> None:
     (folder / "model.py").write_text(

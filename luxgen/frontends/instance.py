@@ -1,8 +1,6 @@
 """Finds the model in a file and builds it: a class, a factory or an instance."""
 
 import copy
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from luxgen.errors import InputError, printable
+from luxgen.file_names import identifier
 from luxgen.frontends.config import model_config, named_config
 from luxgen.frontends.find_model import find_class
 from luxgen.frontends.init_arguments import Arguments, init_arguments, parse_init
@@ -24,7 +23,6 @@ from luxgen.frontends.source_file import (
     user_code,
 )
 
-_LONGEST_NAME = 100
 _FACTORY_VERBS = ("make_", "build_", "create_", "get_")
 
 
@@ -65,16 +63,16 @@ class Loaded:
         """
         value = getattr(self.namespace, self.symbol)
         if isinstance(value, type):
-            return _identifier(value.__name__)
+            return identifier(value.__name__)
         model = value if isinstance(value, nn.Module) else self.build()
         cls = type(model)
         if cls.__module__.partition(".")[0] != "torch":
-            return _identifier(cls.__name__)
+            return identifier(cls.__name__)
         words = self.symbol
         for verb in _FACTORY_VERBS:
             words = words.removeprefix(verb)
         camel = "".join(w[:1].upper() + w[1:] for w in words.split("_"))
-        return _identifier(camel or cls.__name__)
+        return identifier(camel or cls.__name__)
 
 
 def load(target: str, init: str | Mapping[str, Any] | None = None) -> Loaded:
@@ -122,9 +120,3 @@ def _usable(value: object) -> bool:
     if isinstance(value, type):
         return issubclass(value, nn.Module) and value is not nn.Module
     return isinstance(value, nn.Module)
-
-
-def _identifier(name: str) -> str:
-    """`name` if it is an identifier, else with what can't be in one replaced."""
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name))[:_LONGEST_NAME]
-    return name if name.isidentifier() else f"Model_{name}".rstrip("_")
