@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from typing import Any
 
+from luxgen.frontends.mode_regions import form, made_by, regions
 from luxgen.frontends.records import Record, Scope
 from luxgen.frontends.vocabulary import RANDOM_OPTION
 from luxgen.ir.program import Branch, Guard, Op, Write, items_in
-from luxgen.ir.values import Arg, Dim, Leaf, Node, Structure, Value, atoms, map_arg
+from luxgen.ir.values import (
+    Arg,
+    Dim,
+    Either,
+    Leaf,
+    Node,
+    Structure,
+    Value,
+    atoms,
+    map_arg,
+)
 
 ALWAYS = "always"  # DropoutState kind of dropout that ignores the mode
 
@@ -20,13 +30,11 @@ def merge(train: Scope, test: Scope) -> Scope:
     return merging.scope(train, test)
 
 
-class _Differs(Exception):
-    pass
-
-
 class _Merge:
     def __init__(self, twins: dict[Any, Any]) -> None:
         self.twins = twins  # value of the test run -> value of the train run
+        self.homes: dict[Value, Branch] = {}  # what only one mode makes -> where
+        self.tests: dict[Value, Arg] = {}  # a join -> what it is in testing
 
     def pair(self, train: Arg, test: Arg) -> None:
         for a, b in zip(atoms(train), atoms(test), strict=False):
@@ -37,22 +45,32 @@ class _Merge:
         self.path = train.path
         for key, names in test.names.items():
             train.names.setdefault(self.translate(key), names)
-        keys = [_key(i) for i in train.items], [_key(i) for i in test.items]
-        matcher = SequenceMatcher(None, *keys, autojunk=False)
         merged: list[Record] = []
-        for tag, a, b, c, d in matcher.get_opcodes():
-            if tag != "equal":
-                rest = [_translated(i, self) for i in test.items[c:d]]
-                merged.append(Branch(train.items[a:b], rest, outer=train.path))
+        for region in regions(train, test):
+            if not region.same:
+                self.branch(region.train, region.test, merged)
                 continue
-            for left, right in zip(train.items[a:b], test.items[c:d], strict=True):
+            for left, right in zip(region.train, region.test, strict=True):
                 merged.append(self.item(left, right, merged))
                 self.path = train.path
-        train.result = self.arg(train.result, test.result, merged)
+        if form(train.result) == form(test.result):
+            train.result = self.arg(train.result, test.result, merged)
+        else:
+            train.result = self.either(train, test.result, merged)
         for key, names in test.names.items():
             train.names.setdefault(self.translate(key), names)
         train.items = merged
         return train
+
+    def branch(
+        self, train: list[Record], test: list[Record], before: list[Record]
+    ) -> Branch:
+        """Steps that only one of the modes takes."""
+        rest = [_translated(i, self) for i in test]
+        branch = Branch(train, rest, outer=self.path)
+        self.homes |= {v: branch for i in (*train, *rest) for v in made_by(i)}
+        before.append(branch)
+        return branch
 
     def item(self, train: Record, test: Record, before: list[Record]) -> Record:
         if isinstance(train, Scope) and isinstance(test, Scope):
@@ -128,11 +146,15 @@ class _Merge:
             return type(a)(self.arg(x, y, before) for x, y in zip(a, b, strict=True))
         if type(a) is dict and type(b) is dict and a.keys() == b.keys():
             return {k: self.arg(v, b[k], before) for k, v in a.items()}
+        if isinstance(a, Dim) and isinstance(b, Dim) and a.text == b.text:
+            pairs = zip(a.args, b.args, strict=True)
+            args = tuple(self.arg(x, y, before) for x, y in pairs)
+            return Dim(a.text, args, a.value, a.witness)
         b = map_arg(self.translate, b)
         if isinstance(a, (Leaf, Node, Value, Dim)) or isinstance(
             b, (Leaf, Node, Value, Dim)
         ):
-            return a if a == b or _same_dim(a, b) else self.join(a, b, before)
+            return a if a == b else self.join(a, b, before)
         if a == b or (a != a and b != b):
             return a
         flag = Leaf((*self.path, "training"), "st", "bool", ())
@@ -146,28 +168,38 @@ class _Merge:
 
     def join(self, a: Arg, b: Arg, before: list[Record]) -> Value:
         """A value that is `a` in training and `b` in testing, made by a branch before."""
-        branch = next((i for i in reversed(before) if isinstance(i, Branch)), None)
-        if branch is None:
-            branch = Branch([], [], outer=self.path)
-            before.append(branch)
+        b = self.tests.get(b, b) if isinstance(b, Value) else b
+        branch = self.home((a, b), before)
         for value, left, right in branch.joins:
             if left is a and right is b:
                 return value
-        like = a if isinstance(a, Value) else b
-        value = Value(like.dtype, like.shape, like.witness)
+        like = a if isinstance(a, (Value, Leaf)) else b
+        value = Value(like.dtype)
+        if isinstance(like, (Value, Leaf)):
+            value = Value(like.dtype, like.shape, like.witness)
         branch.joins.append((value, a, b))
+        self.tests[value] = b
         if isinstance(b, Value):
             self.twins[b] = value
         return value
 
+    def either(self, train: Scope, test: Arg, before: list[Record]) -> Value:
+        """The model's result where its structure depends on the mode."""
+        test = map_arg(self.translate, test)
+        value = Either("", training=train.result, testing=test)
+        self.home((train.result, test), before).joins.append(
+            (value, train.result, test)
+        )
+        train.names[value] = ["result"]
+        return value
 
-def _same_dim(a: Any, b: Any) -> bool:
-    return (
-        isinstance(a, Dim)
-        and isinstance(b, Dim)
-        and a.value == b.value
-        and a.text == b.text
-    )
+    def home(self, sides: tuple[Arg, Arg], before: list[Record]) -> Branch:
+        """The branch that made one of the sides, or one at the end of `before`."""
+        homes = (self.homes.get(v) for v in atoms(sides) if isinstance(v, Value))
+        branch = next((h for h in homes if h is not None), None)
+        if branch is None and before and isinstance(before[-1], Branch):
+            branch = before[-1]
+        return branch or self.branch([], [], before)
 
 
 def _translated(item: Record, merging: _Merge) -> Record:
@@ -181,17 +213,6 @@ def _translated(item: Record, merging: _Merge) -> Record:
     elif isinstance(item, Write):
         item.value = map_arg(merging.translate, item.value)
     return item
-
-
-def _key(item: Record) -> Any:
-    """Steps with equal keys may be the same step of the forward."""
-    if isinstance(item, Scope):
-        return ("scope", item.path)
-    if isinstance(item, Op):
-        return ("op", item.name, item.line, tuple(len(o.shape) for o in item.outs))
-    if isinstance(item, Write):
-        return ("write", item.path)
-    return ("guard", getattr(item, "line", None))
 
 
 __all__ = ["merge", "Guard", "items_in"]

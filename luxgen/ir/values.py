@@ -30,6 +30,14 @@ class Value:
         return len(self.shape)
 
 
+@dataclass(eq=False, slots=True)
+class Either(Value):
+    """A result whose structure depends on the mode: what it is in each."""
+
+    training: Arg = None
+    testing: Arg = None
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A parameter or buffer, read from `ps` or `st` by its path in the module tree."""

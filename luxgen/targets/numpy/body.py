@@ -210,22 +210,29 @@ class Body:
         self.lines.append((self.indent + 1, f"raise ValueError({message})"))
 
     def branch(self, branch: Branch) -> None:
-        flag = ast.unparse(self.access.expression("st", (*branch.outer, "training")))
+        if branch.condition is None:
+            flag = ast.unparse(self.access.expression("st", (*branch.outer, "training")))
+        else:
+            places = [(k, branch.condition.path) for k in branch.condition.kinds]
+            held = [ast.unparse(self.access.expression(*place)) for place in places]
+            flag = " and ".join(f"{text} is not None" for text in held)
         before = dict(self.states)
         sides = []
         for items, pick in ((branch.training, 1), (branch.testing, 2)):
-            held, self.lines = self.lines, []
+            outer, self.lines = self.lines, []
             self.states = dict(before)
             self.indent += 1
             self.items(items)
             for join in branch.joins:
                 name = self.schedule.name(join[0])
-                value = ast.unparse(self.arg(join[pick]))
+                value = ast.unparse(self.result(join[pick]))
                 if name is not None and value != name:
                     self.line(f"{name} = {value}")
+            if branch.condition is not None:
+                self._gather(branch.condition.path)
             self.indent -= 1
             sides.append((self.lines, dict(self.states)))
-            self.lines = held
+            self.lines = outer
         self.states = before
         (train, train_states), (test, test_states) = sides
         changed = [p for p in train_states | test_states
@@ -247,6 +254,13 @@ class Body:
         elif test:
             self.line(f"if not {flag}:")
             self.lines += test
+
+    def _gather(self, path: Path) -> None:
+        """New states below an optional child as one, since it may not be there."""
+        if any(p[: len(path)] == path for p in self.states):
+            whole = self._rebuilt(path)
+            self.states = {p: s for p, s in self.states.items() if p[: len(path)] != path}
+            self.states[path] = whole
 
     def loop(self, loop: Loop) -> None:
         for inside, before, _, _ in loop.carried:

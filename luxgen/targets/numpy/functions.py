@@ -8,7 +8,7 @@ from typing import Any
 
 from luxgen.ir.program import Function, Param, Program, items_in, Call
 from luxgen.ir.tree import Tree
-from luxgen.ir.values import Arg, Dim, Structure, Value, atoms
+from luxgen.ir.values import Arg, Dim, Either, Structure, Value, atoms
 from luxgen.targets.numpy.access import Access
 from luxgen.targets.numpy.body import Body, Probe
 from luxgen.targets.numpy.helpers import helper_names
@@ -108,7 +108,9 @@ def _signature(program: Program, function: Function, naming: Naming, body: Body)
             name = default if main or node is None else naming.classes[kind].get(node)
             parts.append(f"{kind}: {name or _sequence_type(node, naming, kind)}")
     keywords = [_parameter(p, body) for p in optional]
-    keywords += [f"{n}: {_constant_type(v)}" for n, v in function.options.items()]
+    for name, values in function.options.items():
+        kinds = list(dict.fromkeys(_constant_type(v) for v in values))
+        keywords.append(f"{name}: {' | '.join(kinds)}")
     if keywords:
         parts += ["*", *keywords]
     result = _type_of(function.result, naming)
@@ -142,6 +144,9 @@ def _constant_type(value: Any) -> str:
 
 
 def _type_of(arg: Arg, naming: Naming) -> str:
+    if isinstance(arg, Either):
+        sides = (_type_of(arg.training, naming), _type_of(arg.testing, naming))
+        return " | ".join(dict.fromkeys(sides))
     if isinstance(arg, Structure):
         return naming.results[tuple(k for k, _ in arg.fields)]
     if isinstance(arg, tuple):
@@ -194,7 +199,9 @@ def result_classes(program: Program, taken: set[str]) -> tuple[dict[tuple[str, .
     found: list[Structure] = []
 
     def visit(arg: Any) -> None:
-        if isinstance(arg, Structure):
+        if isinstance(arg, Either):
+            visit((arg.training, arg.testing))
+        elif isinstance(arg, Structure):
             key = tuple(k for k, _ in arg.fields)
             if key not in names:
                 base = safe(arg.name, taken | RESERVED | helper_names())

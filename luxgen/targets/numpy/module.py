@@ -11,7 +11,7 @@ import jinja2
 from luxgen.ir.initial import InitProgram
 from luxgen.ir.program import Program, items_in
 from luxgen.ir.tree import Flag, Tree, leaves_of
-from luxgen.ir.values import Arg, Leaf, Structure, Value
+from luxgen.ir.values import Arg, Either, Leaf, Structure, Value
 from luxgen.targets.numpy.body import Probe
 from luxgen.targets.numpy.classes import Classes, ClassText
 from luxgen.targets.numpy.format import ruff_format
@@ -163,6 +163,8 @@ def _inputs(program: Program) -> dict[str, Any]:
 
 
 def _spec(arg: Arg, program: Program) -> Any:
+    if isinstance(arg, Either):
+        return _spec(arg.testing, program)
     if isinstance(arg, (Value, Leaf)):
         sizes = tuple(int(s) if s.isdigit() else s for s in shape_of(arg, program.frees))
         return (arg.dtype, sizes)

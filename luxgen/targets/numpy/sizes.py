@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luxgen.ir.program import Program
-from luxgen.ir.values import Arg, Leaf, Structure, Value
+from luxgen.ir.values import Arg, Either, Leaf, Structure, Value
 
 Pair = tuple[int, int]
 
@@ -47,6 +47,9 @@ def shape_text(value: Value | Leaf, frees: dict[Pair, str]) -> str:
 
 def described(arg: Arg, frees: dict[Pair, str]) -> str:
     """A structure of values by their shapes: (4 outputs) -> "(N, 10), (N, 1)"."""
+    if isinstance(arg, Either):
+        training = described(arg.training, frees)
+        return f"{described(arg.testing, frees)}; in training {training}"
     if isinstance(arg, (Value, Leaf)):
         return shape_text(arg, frees)
     if isinstance(arg, (tuple, list)):
