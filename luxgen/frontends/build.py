@@ -18,6 +18,7 @@ from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_n
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
 from luxgen.passes.functions import to_function
+from luxgen.passes.optional import unify_optional
 from luxgen.passes.pipeline import callees_first, run
 from luxgen.passes.cleanup import clean
 from luxgen.passes.effects import mark
@@ -72,6 +73,7 @@ def build(
         clean(function)
     constants = {**test.constants, **train.constants}
     ps, st = build_trees(model, main, constants)
+    unify_optional(main, ps, st)
     functions = run(main)
     frees = {(s.values[0], s.values[1]): s.name for s in free}
     unsaved = unsaved_names(model) | {".".join(path) for path in constants}

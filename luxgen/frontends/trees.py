@@ -129,7 +129,7 @@ def _put_states(
                 node.children["training"] = Flag()
         elif isinstance(item, Call):
             _put_states(st, modules, item.function, (*base, *item.path))
-        elif isinstance(item, Branch):
+        elif isinstance(item, Branch) and item.condition is None:
             _node(st, modules, (*base, *item.outer)).children["training"] = Flag()
         for arg in args_of(item):
             for atom in atoms(arg):

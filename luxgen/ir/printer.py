@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luxgen.ir.program import Branch, Call, Function, Guard, Item, Loop, Op, Program, Write
-from luxgen.ir.tree import Flag, Tree
+from luxgen.ir.tree import Absent, Flag, Tree
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value
 
 
@@ -26,6 +26,8 @@ def _tree(tree: Tree, indent: str) -> list[str]:
             lines.append(f"{indent}{name!r}: {child.dtype}{list(child.shape)}")
         elif isinstance(child, Flag):
             lines.append(f"{indent}{name!r}: mode")
+        elif isinstance(child, Absent):
+            lines.append(f"{indent}{name!r}: absent")
         else:
             kind = child.kind or (f"tuple of {child.length}" if child.sequence else child.layer)
             lines += [f"{indent}{name!r}: {kind}", *_tree(child, indent + "  ")]
@@ -65,7 +67,9 @@ class _Printer:
         return self.loop(item)
 
     def branch(self, item: Branch) -> list[str]:
-        lines = ["if training:", *self.items(item.training, "  ")]
+        asked = item.condition
+        head = "if training:" if asked is None else f"if {'.'.join(asked.path)} is there:"
+        lines = [head, *self.items(item.training, "  ")]
         lines += ["else:", *self.items(item.testing, "  ")]
         for value, a, b in item.joins:
             lines.append(f"{self.typed(value)} = join({self.show(a)}, {self.show(b)})")

@@ -60,14 +60,26 @@ class Guard:
     line: Line = ("", 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Whether the child at `path` is there, in the trees named by `kinds`."""
+
+    path: Path
+    kinds: tuple[str, ...]
+
+
 @dataclass(eq=False, slots=True)
 class Branch:
-    """`if training: ... else: ...`; each join is a value and what it is on each side."""
+    """`if training: ... else: ...`; each join is a value and what it is on each side.
+
+    With a `condition` it asks whether an optional child is there, not the mode.
+    """
 
     training: list[Item]
     testing: list[Item]
     joins: list[tuple[Value, Arg, Arg]] = field(default_factory=list)
     outer: Path = ()  # the module whose mode is asked
+    condition: Present | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -115,7 +127,9 @@ class Param:
 
 @dataclass(eq=False)
 class Function:
-    """One module's forward. `options` are constants that differ between its calls."""
+    """One module's forward. `options`: constants that differ between its calls, all
+    values of each.
+    """
 
     class_name: str
     path: Path
@@ -124,12 +138,13 @@ class Function:
     result: Arg
     names: dict[Any, list[str]]
     doc: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, list[Any]] = field(default_factory=dict)
     name: str = ""
     call: int = 0
     reads_ps: bool = False
     reads_st: bool = False
     updates: bool = False
+    complete: bool = False  # its own instance has every optional child
 
 
 @dataclass(eq=False)

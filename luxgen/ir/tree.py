@@ -18,18 +18,20 @@ class Tree:
     `children` are Trees or leaves by torch's name; `sequence` says that it is a
     tuple with `length` places (ModuleList, Sequential), of which those without
     leaves hold None. `kind` is the run-time class that a layer's state has
-    ("BatchNormState", "DropoutState", "NoiseState"), `layer` torch's class name.
+    ("BatchNormState", "DropoutState", "NoiseState"), `layer` torch's class name;
+    `optional` that other instances of its parent's class lack it.
     """
 
     path: Path
     layer: str = ""
-    children: dict[str, Tree | Leaf | Flag] = field(default_factory=dict)
+    children: dict[str, Tree | Leaf | Flag | Absent] = field(default_factory=dict)
     sequence: bool = False
     length: int = 0
     kind: str = ""
+    optional: bool = False
 
-    def at(self, path: Path) -> Tree | Leaf | Flag:
-        here: Tree | Leaf | Flag = self
+    def at(self, path: Path) -> Tree | Leaf | Flag | Absent:
+        here: Tree | Leaf | Flag | Absent = self
         for name in path:
             assert isinstance(here, Tree)
             here = here.children[name]
@@ -37,11 +39,18 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A child that this instance lacks and others of its class have, like `like`."""
+
+    like: Tree
+
+
+@dataclass(frozen=True)
 class Flag:
     """The `training` field of a module that reads its own mode."""
 
 
-def leaves_of(tree: Tree | Leaf | Flag) -> Iterator[Leaf]:
+def leaves_of(tree: Tree | Leaf | Flag | Absent) -> Iterator[Leaf]:
     """Leaves in the order of the tree's fields: `ravel`'s order."""
     if isinstance(tree, Leaf):
         yield tree

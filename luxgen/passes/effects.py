@@ -25,7 +25,9 @@ def mark(function: Function) -> None:
             function.reads_st |= item.function.reads_st
             function.updates |= item.function.updates
         elif isinstance(item, Branch):
-            function.reads_st = True
+            kinds = ("st",) if item.condition is None else item.condition.kinds
+            for kind in kinds:
+                _reads(function, kind)
     for arg in atoms(function.result):
         if isinstance(arg, (Leaf, Node)):
             _reads(function, arg.kind)

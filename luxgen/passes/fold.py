@@ -17,22 +17,33 @@ from luxgen.ir.program import (
     Loop,
     Op,
     Write,
+    args_of,
     items_in,
 )
 from luxgen.ir.values import Dim, Leaf, Node, Option, Structure, Value
 
-# Constants that may differ between calls of one function, by op.
-_WINDOW = {"stride", "padding", "dilation", "groups", "kernel_size", "output_size"}
-LIFTABLE: dict[str, set[str]] = {
+# Constants that may differ between calls of one function, by op, and their defaults.
+_WINDOW = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+LIFTABLE: dict[str, dict[str, Any]] = {
     **{f"conv{n}d": _WINDOW for n in (1, 2, 3)},
-    **{f"conv_transpose{n}d": _WINDOW | {"output_padding"} for n in (1, 2, 3)},
-    "dropout": {"p"},
-    "layer_norm": {"eps"},
-    "batch_norm_layer": {"eps", "momentum"},
-    "batch_norm": {"eps", "momentum"},
-    "multi_head_attention": {"num_heads"},
-    "group_norm": {"num_groups", "eps"},
+    **{f"conv_transpose{n}d": {**_WINDOW, "output_padding": 0} for n in (1, 2, 3)},
+    "dropout": {"p": 0.5},
+    "layer_norm": {"eps": 1e-5},
+    "batch_norm_layer": {"eps": 1e-5, "momentum": 0.1},
+    "batch_norm": {"eps": 1e-5, "momentum": 0.1},
+    "multi_head_attention": {"num_heads": 1},
+    "group_norm": {"num_groups": 1, "eps": 1e-5},
 }
+
+
+# Ops whose rule asks which sizes are equal or 1: functions fold only where these agree.
+SIZES_MATTER = frozenset({
+    "masked_fill", "masked_scatter", "where", "cdist", "copy", "gather", "scatter",
+    "scatter_add", "scatter_reduce", "index_put", "setitem", "getitem", "index",
+    "take_along_dim", "cat", "einsum", "tensordot", "stft", "istft", "linalg_cross",
+    "cross", "linalg_vecdot", "linalg_solve", "squeeze", "expand", "expand_as",
+    "broadcast_to", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+})  # fmt: skip
 
 
 def fold(main: Function) -> list[Function]:
@@ -72,6 +83,7 @@ def _merge_level(level: list[Function], every: list[Function]) -> list[Function]
     owner: dict[Function, Function] = {}
     options: dict[Function, dict[str, Any]] = {}
     for members in groups.values():
+        members.sort(key=lambda member: not member[0].complete)
         first = members[0][0]
         names = _option_names([constants for _, constants in members])
         for function, constants in members:
@@ -80,7 +92,9 @@ def _merge_level(level: list[Function], every: list[Function]) -> list[Function]
         for k, name in names.items():
             holder, key_, value = members[0][1][k]
             holder[key_] = Option(name, value)
-        first.options = options[first]
+        first.options = {
+            n: [constants[k][2] for _, constants in members] for k, n in names.items()
+        }
         for function, _ in members[1:]:
             _agree_on_names(first, function)
     for function in every:
@@ -143,18 +157,17 @@ class _Key:
 
     def item(self, item: Item) -> Any:
         if isinstance(item, Op):
-            lift = LIFTABLE.get(item.name, set())
+            lift = LIFTABLE.get(item.name, {})
             args = []
-            for name, arg in item.args.items():
+            for name in sorted(lift.keys() | item.args.keys()):
+                arg = item.args.get(name, lift.get(name))
                 if name in lift and _is_constant(arg):
-                    self.constants.append((item.args, name, arg))
+                    self.constants.append((item.args, name, _plain(arg)))
                     args.append((name, "constant"))
                 else:
                     args.append((name, self.show(arg)))
-            for name in sorted(lift - item.args.keys()):
-                self.constants.append((item.args, name, None))
-                args.append((name, "constant"))
-            args.sort(key=lambda pair: str(pair[0]))
+            if item.name in SIZES_MATTER:
+                args.append(("sizes", _pattern(item)))
             return item.name, args, self.show(item.result), item.state, item.kind
         if isinstance(item, Call):
             for name, value in sorted(item.options.items()):
@@ -163,7 +176,7 @@ class _Key:
             return "call", name, self.show(item.args), self.show(item.result)
         if isinstance(item, Branch):
             sides = [self.item(i) for i in item.training], [self.item(i) for i in item.testing]
-            return "branch", sides, self.show([list(j) for j in item.joins])
+            return "branch", repr(item.condition), sides, self.show([list(j) for j in item.joins])
         if isinstance(item, Loop):
             raise AssertionError("fold runs before loops")
         if isinstance(item, Write):
@@ -193,6 +206,23 @@ class _Key:
         if isinstance(arg, Option):
             return ("option", arg.name)
         return (type(arg).__name__, repr(arg))
+
+
+def _pattern(op: Op) -> list[list[Any]]:
+    """Which sizes of an op's arguments are 1 and which are equal: rules may ask that."""
+    seen: dict[tuple[int, int], int] = {}
+    pattern = []
+    for arg in args_of(op):
+        if isinstance(arg, (Value, Leaf)):
+            sizes = zip(arg.shape, arg.witness or arg.shape, strict=True)
+            pattern.append(["1" if s == (1, 1) else seen.setdefault(s, len(seen)) for s in sizes])
+    return pattern
+
+
+def _plain(arg: Any) -> Any:
+    """(2, 2) as 2: torch's layers spell every axis out."""
+    same = isinstance(arg, tuple) and len(set(arg)) == 1
+    return arg[0] if same else arg
 
 
 def _is_constant(arg: Any) -> bool:

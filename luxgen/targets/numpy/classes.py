@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from luxgen.ir.tree import Flag, Tree, field_names
+from luxgen.ir.tree import Absent, Flag, Tree, field_names
 from luxgen.ir.values import Leaf
 from luxgen.targets.numpy.helpers import helper_names
 
-Child = Tree | Leaf | Flag
+Child = Tree | Leaf | Flag | Absent
 
 
 @dataclass
@@ -33,6 +33,8 @@ class Classes:
     def add(self, tree: Tree, taken: set[str], name: str = "", doc: str = "") -> str:
         """Name `tree`'s class and its children's; define each new one."""
         for child in tree.children.values():
+            if isinstance(child, Absent):
+                child = child.like
             if isinstance(child, Tree):
                 self.add(child, taken)
         if tree.sequence:
@@ -52,10 +54,17 @@ class Classes:
 
     def annotation(self, child: Child) -> str:
         """The type of a field as the module writes it."""
+        if isinstance(child, Absent):
+            return self.annotation(child.like)
         if isinstance(child, Flag):
             return "bool = True"
         if isinstance(child, Leaf):
             return "Array"
+        if child.optional:
+            return f"{self._required(child)} | None"
+        return self._required(child)
+
+    def _required(self, child: Tree) -> str:
         if not child.sequence:
             return self.names[child]
         places = [
@@ -79,13 +88,15 @@ class Classes:
 
 def signature(child: Child) -> object:
     """Equal for nodes that are instances of one class."""
+    if isinstance(child, Absent):
+        return signature(child.like)
     if isinstance(child, Flag):
         return "flag"
     if isinstance(child, Leaf):
         return "leaf"
     parts = tuple((n, signature(c)) for n, c in child.children.items())
     layer = child.layer if len(parts) != 0 and not _standard(child) else ""
-    return (child.sequence, child.length, child.kind, layer, parts)
+    return (child.sequence, child.length, child.kind, child.optional, layer, parts)
 
 
 def _standard(tree: Tree) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from dataclasses import dataclass, field
 
-from luxgen.ir.tree import Flag, Tree, field_names, leaves_of
+from luxgen.ir.tree import Absent, Flag, Tree, field_names, leaves_of
 from luxgen.ir.values import Leaf
 from luxgen.targets.numpy.classes import Classes
 from luxgen.targets.numpy.naming import snake
@@ -43,10 +43,13 @@ class Builder:
 
     def _function(self, name: str, nodes: list[Tree]) -> None:
         """One function for all nodes of a class; sizes that differ are parameters."""
-        rows = [[d for leaf in leaves_of(n) for d in leaf.shape] for n in nodes]
-        ranks = {tuple(len(leaf.shape) for leaf in leaves_of(n)) for n in nodes}
+        full = max(nodes, key=lambda n: len(list(leaves_of(n))))
+        choices = [c for c, v in full.children.items() if isinstance(v, Tree) and v.optional]
+        common = [_required_leaves(n) for n in nodes]
+        ranks = {tuple(len(leaf.shape) for leaf in leaves) for leaves in common}
         if len(ranks) > 1:
             return
+        rows = [[d for leaf in leaves for d in leaf.shape] for leaves in common]
         columns = list(zip(*rows, strict=True))
         names: dict[tuple[int, ...], str] = {}
         for column in columns:
@@ -56,16 +59,22 @@ class Builder:
                 names[column] = _LETTERS[len(names)]
         dims: Dims = {}
         at = 0
-        for leaf in leaves_of(nodes[0]):
+        for leaf in _required_leaves(full):
             own = columns[at : at + len(leaf.shape)]
             dims[leaf] = tuple(names.get(c, str(c[0])) for c in own)
             at += len(leaf.shape)
+        extra = _optional_dims(nodes, full, names)
+        if extra is None:
+            return
+        dims |= extra
         function = "_" + snake(name)
-        body = self._construct(nodes[0], [("name", "name")], dims)
+        body = self._construct(full, [("name", "name")], dims, asked=True)
         sizes = "".join(f", {n}: int" for n in names.values())
-        seeds = ", seeds: Iterator[int]" if self._draws(nodes[0]) else ""
+        seeds = ", seeds: Iterator[int]" if self._draws(full) else ""
+        fields = field_names(dict(full.children))
+        sizes += seeds + "".join(f", {fields[c]}: bool = False" for c in choices)
         self.functions.append(
-            f"def {function}(leaf: Leaf, name: str{sizes}{seeds}) -> {name}:\n"
+            f"def {function}(leaf: Leaf, name: str{sizes}) -> {name}:\n"
             f"    return {body}"
         )
         self._sized[name] = (function, [columns.index(c) for c in names])
@@ -82,23 +91,35 @@ class Builder:
             return f"_{snake(name)}(leaf, {_name(prefix)}, {', '.join(weight)})"
         if name in self._sized and prefix:
             function, positions = self._sized[name]
-            flat = [d for leaf in leaves_of(tree) for d in dims[leaf]]
+            flat = [d for leaf in _required_leaves(tree) for d in dims[leaf]]
             sizes = "".join(f", {flat[k]}" for k in positions)
             seeds = ", seeds" if self._draws(tree) else ""
+            fields = field_names(dict(tree.children))
+            seeds += "".join(
+                f", {fields[c]}=True" for c, v in tree.children.items()
+                if isinstance(v, Tree) and v.optional
+            )  # fmt: skip
             return f"{function}(leaf, {_name(prefix)}{sizes}{seeds})"
         return self._construct(tree, prefix, dims)
 
-    def _construct(self, tree: Tree, prefix: list[Part], dims: Dims) -> str:
+    def _construct(
+        self, tree: Tree, prefix: list[Part], dims: Dims, asked: bool = False
+    ) -> str:
         fields = field_names(dict(tree.children))
         parts = []
         for child, node in tree.children.items():
             if isinstance(node, Flag):
+                continue
+            if isinstance(node, Absent):
+                parts.append(f"{fields[child]}=None")
                 continue
             inner = [*prefix, ("text", f".{child}" if prefix else child)]
             if isinstance(node, Leaf):
                 text = self._leaf(node, inner, dims)
             else:
                 text = self._node(node, inner, dims)
+                if asked and node.optional:
+                    text = f"{text} if {fields[child]} else None"
             positional = tree.kind or self._is_standard(tree)
             parts.append(text if positional else f"{fields[child]}={text}")
         return f"{self.classes.names[tree]}({', '.join(parts)})"
@@ -149,6 +170,43 @@ class Builder:
             f'leaf(f"{{name}}.bias", shape[0]))'
             for name in sorted(self._affine)
         ]
+
+
+def _required_leaves(tree: Tree) -> list[Leaf]:
+    """The leaves that every instance of the node's class has."""
+    return [
+        leaf
+        for child in tree.children.values()
+        if not (isinstance(child, Tree) and child.optional)
+        for leaf in leaves_of(child)
+    ]
+
+
+def _optional_dims(
+    nodes: list[Tree], full: Tree, names: dict[tuple[int, ...], str]
+) -> Dims | None:
+    """Sizes of optional children by the parameters that the others gave rise to."""
+    having = [n for n in nodes if len(list(leaves_of(n))) == len(list(leaves_of(full)))]
+    keep = [nodes.index(n) for n in having]
+    known = {tuple(column[k] for k in keep): name for column, name in names.items()}
+    required = set(_required_leaves(full))
+    extra = [[leaf for leaf in leaves_of(n) if leaf not in set(_required_leaves(n))] for n in having]
+    dims: Dims = {}
+    for row in zip(*extra, strict=True):
+        if len({len(leaf.shape) for leaf in row}) > 1:
+            return None
+        texts = []
+        for column in zip(*(leaf.shape for leaf in row), strict=True):
+            if column in known and len(set(column)) > 1:
+                texts.append(known[column])
+            elif len(set(column)) == 1:
+                texts.append(str(column[0]))
+            else:
+                return None
+        own = extra[having.index(full)][len(dims)]
+        assert own not in required
+        dims[own] = tuple(texts)
+    return dims
 
 
 def _places(tree: Tree, nodes: list[Tree]) -> int:
