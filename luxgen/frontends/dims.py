@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from luxgen.frontends.structure import is_record, record_fields
-from luxgen.frontends.trace import unchanged
+from luxgen.frontends.running import unchanged
 
 BATCH = (11, 7, 5)  # first trace, witness, verification
 _LARGE = 1 << 18  # input elements from which traces use smaller batches
@@ -134,7 +134,7 @@ def _values(size: int, batch: bool, large: bool) -> list[tuple[int, int, int]]:
         return []
     if size >= 32:
         return [
-            (size, size + 32, size + 64),
+            (size, size + 32, size + 16),
             (size, size - 5, size - 3),
             (size, size // 2, size // 4 * 3),
         ]

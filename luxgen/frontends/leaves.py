@@ -119,7 +119,10 @@ def _attention(
     args["num_heads"] = m.num_heads
     _option(args, "batch_first", m.batch_first, False)
     _option(args, "add_zero_attn", m.add_zero_attn, False)
-    for name, tensor in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
+    for name, tensor in (
+        ("key_padding_mask", key_padding_mask),
+        ("attn_mask", attn_mask),
+    ):
         if tensor is not None:
             args[name] = tensor
     _option(args, "need_weights", need_weights, True)
@@ -154,6 +157,28 @@ COMPOSITE = (
     nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder,
     nn.TransformerEncoderLayer, nn.TransformerDecoderLayer,
 )  # fmt: skip
+
+
+def weights_of(module: nn.Module) -> list[torch.Tensor]:
+    """The parameters of a leaf in state_dict order, as its forward sees them.
+
+    A hook or a parametrization may have put computed tensors in their place.
+    """
+    if isinstance(module, nn.RNNBase):
+        return [getattr(module, n) for n in module._flat_weights_names]
+    order = ("weight_ih", "weight_hh", "weight", "bias", "bias_ih", "bias_hh")
+    found = [getattr(module, n, None) for n in order]
+    return [t for t in found if isinstance(t, torch.Tensor)]
+
+
+def frozen(bound: Bound, training: bool) -> Bound | None:
+    """A layer that keeps one mode whatever its model's: None to trace through it."""
+    name, args, _ = bound
+    if "dropout" not in args:
+        return None
+    if training:
+        raise Unleafable(f"{name} with dropout in testing too", "use nn.Dropout after it")
+    return name, {k: v for k, v in args.items() if k != "dropout"}, ""
 
 
 def leaf_of(module: nn.Module) -> Callable[..., Bound | None] | None:

@@ -18,6 +18,13 @@ from luxgen.frontends import leaves, names
 from luxgen.frontends.assertions import only_asserts
 from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
 from luxgen.frontends.records import Scope, Trace
+from luxgen.frontends.running import (
+    following_mode,
+    intercepted_calls,
+    plain_attributes,
+    quiet,
+    unchanged,
+)
 from luxgen.frontends.shadow import (
     Compared,
     ShadowFloat,
@@ -61,6 +68,7 @@ class Tracer(TorchFunctionMode):
         self.modules = {path: m for m in model.modules() if (path := self.paths[id(m)]) is not None}
         self.buffers: dict[int, tuple[str, ...]] = {}
         self.dirty: dict[tuple[str, ...], torch.Tensor] = {}
+        self.follows = following_mode(model)
         self.owner = ""
         self.root: Scope
         self._hold_leaves()
@@ -362,20 +370,69 @@ class Tracer(TorchFunctionMode):
         kwargs: dict[str, Any],
     ) -> Any:
         leaf = leaves.leaf_of(module)
-        if leaf is not None and not self._hooked(module):
-            bound = None
-            try:
-                with _quiet():
-                    bound = leaf(module, *args, **kwargs)
-            except leaves.Unleafable as error:
-                self._refuse(*error.args)
-            if bound is not None:
-                return self._leaf(bound, path, original, module, args, kwargs)
-        if leaves.is_transparent(module):
+        if leaf is not None:
+            return self._inside_hooks(leaf, path, original, module, args, kwargs)
+        through = leaves.is_transparent(module)
+        return self._through(path, original, module, args, kwargs, through)
+
+    def _inside_hooks(
+        self,
+        leaf: Callable[..., leaves.Bound | None],
+        path: tuple[str, ...],
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Hooks are traced as they run; the forward between them is one op."""
+        forward = module.forward
+
+        def leaf_forward(*args: Any, **kwargs: Any) -> Any:
+            bound = self._bound_leaf(leaf, module, args, kwargs)
+            if bound is None:
+                return forward(*args, **kwargs)
+            weights = leaves.weights_of(module)  # parametrizations run here
+            with quiet():
+                return self._leaf(bound, path, forward, weights, args, kwargs)
+
+        through = leaves.is_transparent(module)
+        vars(module)["forward"] = leaf_forward
+        try:
+            return self._through(path, original, module, args, kwargs, through)
+        finally:
+            del vars(module)["forward"]
+
+    def _bound_leaf(
+        self,
+        leaf: Callable[..., leaves.Bound | None],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> leaves.Bound | None:
+        try:
+            with quiet():
+                bound = leaf(module, *args, **kwargs)
+            if bound is not None and bound[2] and id(module) not in self.follows:
+                return leaves.frozen(bound, module.training)
+        except leaves.Unleafable as error:
+            self._refuse(*error.args)
+            return None
+        return bound
+
+    def _through(
+        self,
+        path: tuple[str, ...],
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        transparent: bool,
+    ) -> Any:
+        if transparent:
             before, self.owner = self.owner, ".".join(path)
             try:
                 out = original(module, *args, **kwargs)
-                with _quiet():
+                with quiet():
                     self._close(out)
                 return out
             finally:
@@ -392,40 +449,24 @@ class Tracer(TorchFunctionMode):
         ):
             last.closes = self.storage.peek(out) is last.result
 
-    @staticmethod
-    def _hooked(module: nn.Module) -> bool:
-        return bool(module._forward_hooks or module._forward_pre_hooks)
-
     def _leaf(
         self,
         bound: leaves.Bound,
         path: tuple[str, ...],
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        with _quiet():
-            return self._leaf_quietly(bound, path, original, module, args, kwargs)
-
-    def _leaf_quietly(
-        self,
-        bound: leaves.Bound,
-        path: tuple[str, ...],
-        original: Callable[..., Any],
-        module: nn.Module,
+        forward: Callable[..., Any],
+        parameters: list[torch.Tensor],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
         name, given, kind = bound
-        mine = [self.storage.peek(p) for p in module.parameters()]
+        mine = [self.arg(p) for p in parameters]
         whole = all(isinstance(leaf, Leaf) and leaf.path[:-1] == path for leaf in mine)
         weights: Any = Node(path, "ps", tuple(mine)) if whole else tuple(mine)
         bound_args = {
             k: weights if v is leaves.Weights else to_arg(v, self.arg)
             for k, v in given.items()
         }
-        out = original(module, *args, **kwargs)
+        out = forward(*args, **kwargs)
         if isinstance(out, torch.Tensor) and any(
             out is t for t in tensors_in((args, kwargs))
         ):
@@ -451,7 +492,7 @@ class Tracer(TorchFunctionMode):
         count = self.calls.get(id(module), 0)
         self.calls[id(module)] = count + 1
         scope = Scope(path, type(module).__name__, count, doc=_doc(module))
-        with _quiet():
+        with quiet():
             scope.args = self._bound_args(module, scope, args, kwargs)
         if not self.stack:
             self.root = scope
@@ -462,7 +503,7 @@ class Tracer(TorchFunctionMode):
         self.stack.append(scope)
         try:
             out = original(module, *args, **kwargs)
-            with _quiet():
+            with quiet():
                 self._rebound_buffers(module, path, buffers)
                 scope.result = to_arg(out, self.arg)
                 self._settle(scope)
@@ -526,27 +567,6 @@ def _doc(module: nn.Module) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """The tracer's own looks at tensors and sizes aren't the model's."""
-    with torch._C.DisableTorchFunction(), guards_to(None):
-        yield
-
-
-@contextmanager
-def _intercepted_calls(tracer: Tracer) -> Iterator[None]:
-    original = nn.Module.__call__
-
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return tracer.call_module(original, module, args, kwargs)
-
-    nn.Module.__call__ = call  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]
-
-
-@contextmanager
 def _noted_returns(tracer: Tracer) -> Iterator[None]:
     """Note local names when a user's function returns: no later op would see them."""
 
@@ -556,7 +576,7 @@ def _noted_returns(tracer: Tracer) -> Iterator[None]:
             and tracer.stack
             and names.is_user_code(frame.f_code.co_filename)
         ):
-            with _quiet():
+            with quiet():
                 tracer._note_names(frame)
 
     before = sys.getprofile()
@@ -567,42 +587,18 @@ def _noted_returns(tracer: Tracer) -> Iterator[None]:
         sys.setprofile(before)
 
 
-@contextmanager
-def unchanged(model: nn.Module) -> Iterator[None]:
-    """Put back buffers, training flags and the random state after a run."""
-    flags = [(m, m.training) for m in model.modules()]
-    buffers = [(m, dict(m._buffers)) for m in model.modules()]
-    values = [
-        (b, b.detach().clone()) for _, d in buffers for b in d.values() if b is not None
-    ]
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-        for module, flag in flags:
-            module.training = flag
-        for module, held in buffers:
-            module._buffers.clear()
-            module._buffers.update(held)
-        with torch.no_grad():
-            for tensor, value in values:
-                if tensor.shape == value.shape:
-                    tensor.copy_(value)
-
-
 def trace(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, training: bool
 ) -> Trace:
     """Run `model` once, for real, in the given mode; nothing of it is changed."""
     with unchanged(model), torch.no_grad(), ExitStack() as stack:
-        model.train(training)
         tracer = Tracer(model)
+        model.train(training)
         for tensor in tensors_in((args, kwargs)):
             if not tracer.storage.knows(tensor):
                 value = Value(dtype_name(tensor.dtype), tuple(tensor.shape))
                 tracer.storage.hold(tensor, value)
-        stack.enter_context(_intercepted_calls(tracer))
+        stack.enter_context(intercepted_calls(tracer.call_module))
         stack.enter_context(shimmed_builtins())
         stack.enter_context(guards_to(tracer.guard))
         stack.enter_context(tracer)

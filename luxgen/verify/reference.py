@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from luxgen.frontends.bind import canonical
 from luxgen.frontends.structure import tensors_in, to_arg
-from luxgen.frontends.trace import unchanged
+from luxgen.frontends.running import unchanged
 from luxgen.frontends.vocabulary import RANDOM
 
 Results = list[tuple[str, list[np.ndarray[Any, Any]]]]
