@@ -30,6 +30,7 @@ from luxgen.frontends.instance import Loaded
 from luxgen.frontends.sites import site_on
 from luxgen.frontends.weights import load_into, write_safetensors
 from luxgen.ir.initial import InitProgram
+from luxgen.ir.printer import program_text
 from luxgen.targets.numpy.module import Header, module_text, stored_leaves
 from luxgen.targets.numpy.refusals import refusals
 from luxgen.verify.recorder import probe
@@ -50,6 +51,7 @@ class Generated:
     name: str
     report: Report = field(default_factory=Report)
     stored: dict[str, str] = field(default_factory=dict)
+    program: str = ""
     _verify: Callable[[], Report] | None = None
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -162,7 +164,8 @@ class _Job:
         text = self.text(built)
         weights = self.weights(built)
         stored = stored_leaves(built.program, self.init)
-        made = Generated(text, weights, self.name, stored=stored)
+        program = program_text(built.program)
+        made = Generated(text, weights, self.name, stored=stored, program=program)
         made._verify = lambda: self.check(built, text, weights)
         if check:
             progress("verifying against torch")

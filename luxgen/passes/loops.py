@@ -28,7 +28,7 @@ STAR = "*"
 
 
 def roll(function: Function) -> None:
-    """Roll every run of at least two equal steps over consecutive indices."""
+    """Roll every run of at least three equal steps over consecutive indices."""
     start = 0
     while start < len(function.body):
         found = next(
@@ -57,7 +57,7 @@ def _loop_at(function: Function, start: int, period: int) -> tuple[Loop, int] | 
             break
         match = attempt.joined(match)
         windows.append(following)
-    if match is None or match.path is None or len(windows) < (2 if period == 1 else 3):
+    if match is None or match.path is None or len(windows) < 3:
         return None
     return _build(function, start, period, windows, match)
 
