@@ -57,6 +57,23 @@ def diagonal_scatter(
     return y
 
 
+def fill_diagonal(x: Array, fill_value: float) -> Array:
+    """Copy a matrix x with one value on its diagonal."""
+    y = np.array(x)
+    k = np.arange(min(y.shape))
+    y[k, k] = fill_value
+    return y
+
+
+def as_strided(x: Array, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    """Elements of x's memory, row by row, at steps of `stride` along each dim."""
+    place = np.zeros(size, np.int64)
+    for index, step in zip(np.indices(size, sparse=True), stride, strict=True):
+        place += index * step
+    y: Array = x.reshape(-1)[place]
+    return y
+
+
 def block_diag(*tensors: Array) -> Array:
     """Matrix with the tensors as blocks along its diagonal, zero elsewhere."""
     blocks = [np.atleast_2d(t) for t in tensors]

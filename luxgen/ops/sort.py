@@ -30,11 +30,9 @@ def topk(
     place = min(x.shape[dim] - k, x.shape[dim] - 1) if largest else max(k - 1, 0)
     edge = np.take(np.partition(x, place, axis=dim), [place], axis=dim)
     nan, nan_edge = x != x, edge != edge  # NaN is the largest
-    if largest:
-        inside = (x > edge) | (nan & ~nan_edge)
-    else:
-        inside = (x < edge) | (nan_edge & ~nan)
+    above = (x > edge) | (nan & ~nan_edge)
     level = (x == edge) | (nan & nan_edge)
+    inside = above if largest else ~(above | level)
     room = k - inside.sum(axis=dim, keepdims=True)
     kept = np.moveaxis(inside | (level & (level.cumsum(axis=dim) <= room)), dim, -1)
     rows = np.nonzero(kept)[-1].reshape(*kept.shape[:-1], k)

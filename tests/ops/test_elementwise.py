@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import tensor
 
-from luxgen.targets.numpy.rules.op import Refused
+from luxgen.ir.values import Value
+from luxgen.targets.numpy.rules import template
+from luxgen.targets.numpy.rules.op import Op, Refused
 from tests.ops.opcheck import check
 
 NAN, INF = float("nan"), float("inf")
@@ -353,11 +355,18 @@ def test_fills() -> None:
     check(torch.Tensor.contiguous, X.T)
 
 
-def test_unknown_argument_is_refused() -> None:
-    from luxgen.ir.values import Value
-    from luxgen.targets.numpy.rules import template
-    from luxgen.targets.numpy.rules.op import Op
+def test_in_place_keeps_the_dtype() -> None:
+    """An op written in place arrives as itself, with the dtype of what it changes."""
+    narrow, wide = Value("float32", (3,)), Value("float64", (3,))
+    text = template(Op("add", {"input": narrow, "other": wide}, (narrow,)))
+    assert text == "(input + other).astype(np.float32)"
+    text = template(Op("gt", {"input": narrow, "other": 0}, (narrow,)))
+    assert text == "(input > other).astype(np.float32)"
+    check(torch.Tensor.clamp_, X.clone(), 0, 1)
+    check(torch.Tensor.masked_fill_, X.clone(), B, 0.5)
 
+
+def test_unknown_argument_is_refused() -> None:
     value = Value("float32", (2,))
     with pytest.raises(Refused, match="novelty"):
         template(Op("exp", {"input": value, "novelty": 1}, (value,)))

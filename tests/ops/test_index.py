@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 import torch
 from torch import tensor
 
-from luxgen.targets.numpy.rules.op import Refused
-from tests.ops.opcheck import check
+from luxgen.frontends.bind import dtype_name
+from luxgen.ir.values import Value, map_arg
+from luxgen.targets.numpy.expression import substitute
+from luxgen.targets.numpy.rules import template
+from luxgen.targets.numpy.rules.op import Op, Refused
+from tests.ops.opcheck import check, evaluate
 
 torch.set_num_threads(1)
 T = torch.Tensor
@@ -132,13 +137,6 @@ def written(x: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
 
 def check_setitem(x: torch.Tensor, index: Any, value: Any) -> str:
     """setitem as the IR has it: it returns the changed copy."""
-    from luxgen.frontends.bind import dtype_name
-    from luxgen.ir.values import Value, map_arg
-    from luxgen.targets.numpy.expression import substitute
-    from luxgen.targets.numpy.rules import template
-    from luxgen.targets.numpy.rules.op import Op
-    from tests.ops.opcheck import ast, evaluate
-
     scope: dict[str, np.ndarray] = {}
 
     def visit(item: Any) -> Any:
@@ -214,6 +212,7 @@ def test_index_put() -> None:
     check(torch.index_put, M, (ROWS, ROWS), values, accumulate=True)
     check(torch.index_put, M, (ROWS,), values[:1], accumulate=True)
     check(torch.index_put, M, (M > 5,), S, accumulate=True)
+    check(torch._unsafe_index, A, [ROWS, COLS[:1]])
 
 
 def test_gather() -> None:

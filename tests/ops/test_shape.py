@@ -284,6 +284,26 @@ def test_differences() -> None:
     check(torch.unravel_index, tensor([5, 7]), (3, 4))
 
 
+def test_memory_layout() -> None:
+    check(T.fill_diagonal_, M.clone(), 7)
+    x = Value("float32", (24,))
+    args = {"input": x, "size": (3, 2, 4), "stride": (6, 3, 1), "contiguous": True}
+    assert template(Op("as_strided", args)) == "as_strided(input, size, stride)"
+    ours = evaluate("as_strided(x, (3, 2, 4), (6, 3, 1))", {"x": A.numpy()})
+    expected = torch.as_strided(A, (3, 2, 4), (6, 3, 1)).numpy()
+    np.testing.assert_array_equal(ours, expected)
+
+
+def test_atens_names() -> None:
+    x = Value("float32", (2, 3, 4))
+    end = {"input": x, "dim": 1, "start": 1, "end": 2**63 - 1}
+    assert template(Op("slice", end)) == "input[:, start:]"
+    step = {"input": x, "dim": 2, "start": 0, "end": 3, "step": 2}
+    assert template(Op("slice", step)) == "input[..., start:end:step]"
+    check(torch.slice_copy, A, 0, 1)
+    check(torch.view_as_real_copy, torch.complex(A, A))
+
+
 def test_memory_layout_is_refused() -> None:
     with pytest.raises(Refused, match="layout"):
         check(torch.as_strided, A, (2, 2), (1, 2))

@@ -31,9 +31,20 @@ LOGIC = {
     "isneginf": "np.isneginf(input)",
     "isreal": "np.isreal(input)",
     "signbit": "np.signbit(input)",
-    "is_nonzero": "bool(input)",
-    "equal": "np.array_equal(input, other)",
 }
+
+
+def truth(template: str) -> Rule:
+    """`template`, in the dtype of the tensor it is written to in place."""
+    plain = elementwise(template)
+
+    def rule(op: Op) -> str:
+        text = plain(op)
+        if op.outs and op.out_dtype != "bool":
+            return f"({text}).astype({np_dtype(op.out_dtype)})"
+        return text
+
+    return rule
 
 
 def isclose(name: str) -> Rule:
@@ -79,8 +90,10 @@ def masked_select(op: Op) -> str:
 
 
 RULES: dict[str, Rule] = {
-    **{name: elementwise(text) for name, text in COMPARISON.items()},
-    **{name: elementwise(text) for name, text in LOGIC.items()},
+    **{name: truth(text) for name, text in COMPARISON.items()},
+    **{name: truth(text) for name, text in LOGIC.items()},
+    "equal": "np.array_equal(input, other)",
+    "is_nonzero": "bool(input)",
     "isclose": isclose("isclose"),
     "allclose": isclose("allclose"),
     "where": where,

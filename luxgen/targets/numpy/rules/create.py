@@ -31,16 +31,17 @@ def arange(op: Op) -> str:
     if "start" not in op.args and "step" in op.args:
         op.args["start"] = 0
         names = ["start", "end", "step"]
-    if kind(op.out_dtype) < 2:  # torch cuts the bounds to integers first
-        for name in names:
-            if isinstance(op.args[name], float):
-                op.args[name] = int(op.args[name])
-    whole = all(number_kind(op.args[n]) == 1 for n in names)
+    for name in names:  # torch cuts the bounds of int64 to integers first
+        if op.out_dtype == "int64" and isinstance(op.args[name], float):
+            op.args[name] = int(op.args[name])
+    whole = all(number_kind(op.args[n]) <= 1 for n in names)
     given = ", ".join(names)
     if whole and op.out_dtype == "int64":
         return f"np.arange({given})"
-    if whole:
+    if whole and kind(op.out_dtype) == 2:
         return f"np.arange({given}, dtype={np_dtype(op.out_dtype)})"
+    if whole:
+        return f"np.arange({given}).astype({np_dtype(op.out_dtype)})"
     if kind(op.out_dtype) < 2:
         raise Refused("arange of floats as integers", "give whole numbers")
     text = f"np.arange({given})"

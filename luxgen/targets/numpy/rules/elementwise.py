@@ -37,8 +37,6 @@ EXPONENTIAL = {
     "log2": "np.log2(input)",
     "log10": "np.log10(input)",
     "log1p": "np.log1p(input)",
-    "logaddexp": "np.logaddexp(input, other)",
-    "logaddexp2": "np.logaddexp2(input, other)",
 }
 TRIGONOMETRIC = {
     "sin": "np.sin(input)",
@@ -210,6 +208,17 @@ def angle(op: Op) -> str:
     return f"{np_dtype(op.out_dtype)}({text})" if scalar else text
 
 
+def real_only(template: str) -> Rule:
+    """`template`, refused for complex operands."""
+
+    def rule(op: Op) -> str:
+        if kind(op.out_dtype) == 3:
+            raise Refused(f"{op.name} of complex numbers", "write it with exp and log")
+        return promoted(op, template)
+
+    return rule
+
+
 def of_complex(template: str, real: str = "input") -> Rule:
     """`template` for complex input, `real` for any other."""
 
@@ -279,6 +288,8 @@ RULES: dict[str, Rule] = {
     "addcmul": addcmul("*"),
     "addcdiv": addcmul("/"),
     "ldexp": ldexp,
+    "logaddexp": real_only("np.logaddexp(input, other)"),
+    "logaddexp2": real_only("np.logaddexp2(input, other)"),
     "lerp": lerp,
     "clamp": clamp,
     "sign": sign,
@@ -294,7 +305,9 @@ RULES: dict[str, Rule] = {
     "complex": "make_complex(real, imag)",
     "polar": polar,
     "view_as_real": "np.stack((input.real, input.imag), axis=-1)",
+    "view_as_real_copy": "np.stack((input.real, input.imag), axis=-1)",
     "view_as_complex": view_as_complex,
+    "view_as_complex_copy": view_as_complex,
     "copy": copy,
     "fill": "np.full_like(input, value)",
     "zero": "np.zeros_like(input)",

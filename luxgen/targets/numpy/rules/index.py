@@ -8,7 +8,7 @@ from typing import Any
 
 from luxgen.ir.values import Dim, Leaf, Value
 from luxgen.targets.numpy.rules.op import CALL, Op, Refused, Rule, helper
-from luxgen.targets.numpy.rules.promotion import kind, np_dtype
+from luxgen.targets.numpy.rules.promotion import kind, np_dtype, promoted
 from luxgen.targets.numpy.rules.shape import along
 
 
@@ -156,12 +156,22 @@ def setitem(op: Op) -> str:
     return f"setitem(input, np.s_[{names[0]}], value{inner})"
 
 
-def index_put(op: Op) -> str:
+def index(op: Op) -> str:
+    """aten's form: a tensor or None for each dim."""
+    _aten_index(op)
+    return "input[index_0]"
+
+
+def _aten_index(op: Op) -> None:
     items = [slice(None) if i is None else i for i in op.args["indices"]]
     for item in items:
-        if item != slice(None):
+        if isinstance(item, (Value, Leaf)) and item.ndim > 0:
             _part(op, item)
     op.args["index_0"] = _printed(items)
+
+
+def index_put(op: Op) -> str:
+    _aten_index(op)
     if op.args.get("accumulate"):
         return "index_put(input, np.s_[index_0], values)"
     return "setitem(input, np.s_[index_0], values)"
@@ -216,7 +226,8 @@ def scatter(op: Op) -> str:
 
 def index_add(op: Op) -> str:
     if "alpha" in op.args:
-        return "index_add(input, dim, index, alpha * source)"
+        scaled = promoted(op, "alpha * source", "alpha", "source")
+        return f"index_add(input, dim, index, {scaled})"
     return "index_add(input, dim, index, source)"
 
 
@@ -289,8 +300,11 @@ def picked(op: Op, function: str) -> str:
 RULES: dict[str, Rule] = {
     "getitem": getitem,
     "setitem": setitem,
-    "index": getitem,
+    "index": index,
+    "_unsafe_index": index,
     "index_put": index_put,
+    "_unsafe_index_put": index_put,
+    "_index_put_impl": index_put,
     "index_select": index_select,
     "index_add": lifted(index_add),
     "index_copy": CALL,

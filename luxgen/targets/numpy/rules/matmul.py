@@ -143,6 +143,7 @@ def chain_matmul(op: Op) -> str:
 RULES: dict[str, Rule] = {
     "matmul": "input @ other",
     "mm": "input @ mat2",
+    "spmm": "input @ mat2",
     "bmm": "input @ mat2",
     "mv": "input @ vec",
     "dot": "input @ tensor",

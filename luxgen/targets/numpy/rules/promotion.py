@@ -49,10 +49,12 @@ def promoted(op: Op, template: str, *names: str) -> str:
         if text != name:
             casts[name] = text
     literals = target if scalar and tensors and target not in EXACT_NUMBERS else ""
-    if not casts and not literals:
-        return template
-    tree = _Cast(casts, literals).visit(ast.parse(template, mode="eval"))
-    return ast.unparse(tree)
+    if casts or literals:
+        tree = _Cast(casts, literals).visit(ast.parse(template, mode="eval"))
+        template = ast.unparse(tree)
+    if out != target and kind(out) == kind(target):  # written in place to a narrower x
+        return f"({template}).astype({np_dtype(out)})"
+    return template
 
 
 def elementwise(template: str, *names: str) -> Callable[[Op], str]:

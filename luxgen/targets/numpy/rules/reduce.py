@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from luxgen.targets.numpy.rules.op import Op, Rule, helper, promoted
+from luxgen.targets.numpy.rules.op import Op, Refused, Rule, helper, promoted
 from luxgen.targets.numpy.rules.promotion import kind, np_dtype
 from luxgen.targets.numpy.rules.shape import axes, axis_text
 
@@ -40,7 +40,7 @@ def function(name: str) -> Rule:
 def _dtype(op: Op) -> tuple[str, ...]:
     """dtype= where NumPy would take another than the op has."""
     given = op.dtype("input")
-    natural = "int64" if kind(given) < 2 and given != "uint8" else given
+    natural = given if kind(given) > 1 else "uint64" if given == "uint8" else "int64"
     return () if natural == op.out_dtype else (f"dtype={np_dtype(op.out_dtype)}",)
 
 
@@ -157,6 +157,12 @@ def quantile(name: str) -> Rule:
     return rule
 
 
+def logcumsumexp(op: Op) -> str:
+    if kind(op.out_dtype) == 3:
+        raise Refused("logcumsumexp of complex numbers", "write it with exp and cumsum")
+    return helper(op) if op.ndim("input") else "input"
+
+
 def sum_to_size(op: Op) -> str:
     sizes = op.args["size"]
     sizes = tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
@@ -165,11 +171,12 @@ def sum_to_size(op: Op) -> str:
     if not dims:
         same = op.dtype("input") == op.out_dtype
         return "input" if same else f"input.astype({np_dtype(op.out_dtype)})"
-    text = f"input.sum(axis={axis_text(dims)}, keepdims=True)"
+    dtype = "".join(f", {d}" for d in _dtype(op))
+    if not sizes:
+        return f"input.sum({dtype[2:]})"
+    text = f"input.sum(axis={axis_text(dims)}, keepdims=True{dtype})"
     if lead == 0:
         return text
-    if not sizes:
-        return "input.sum()"
     return f"{text}[{', '.join('0' * lead)}]"
 
 
@@ -193,6 +200,8 @@ def corrcoef(op: Op) -> str:
 
 def trapezoidal(name: str) -> Rule:
     def rule(op: Op) -> str:
+        if op.dtype("y") == "uint8":
+            raise Refused(f"{op.name} of bytes, which wraps", "cast to float first")
         given = [f", {n}={n}" for n in ("dx", "dim") if n in op.args]
         x = ", x" if op.has("x") else ""
         return promoted(op, f"{name}(y{x}{''.join(given)})", "y", "x")
@@ -229,9 +238,9 @@ RULES: dict[str, Rule] = {
     "cumprod": running("cumprod"),
     "cummax": indexed(helper),
     "cummin": indexed(helper),
-    "logcumsumexp": lambda op: helper(op) if op.ndim("input") else "input",
+    "logcumsumexp": logcumsumexp,
     "sum_to_size": sum_to_size,
-    "trace": "np.trace(input)",
+    "trace": lambda op: f"np.trace(input{''.join(f', {d}' for d in _dtype(op))})",
     "bincount": bincount,
     "histc": helper,
     "cov": covariance,

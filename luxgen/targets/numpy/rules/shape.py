@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from luxgen.ir.values import Arg, Leaf
@@ -185,6 +185,21 @@ def narrow(op: Op) -> str:
     return f"input[{along(op.ndim('input'), op.const('dim'), text)}]"
 
 
+def part(op: Op) -> str:
+    """aten's slice."""
+    last = op.args.get("end")
+    ends = "" if last is None or last == 2**63 - 1 else "end"
+    step = ":step" if "step" in op.args else ""
+    index = f"{'start' if op.has('start') else ''}:{ends}{step}"
+    return f"input[{along(op.ndim('input'), op.const('dim', 0), index)}]"
+
+
+def fill_diagonal(op: Op) -> str:
+    if op.const("wrap", False) or op.ndim("input") != 2:
+        raise Refused("fill_diagonal that wraps, or of more than two dims", "use eye")
+    return "fill_diagonal(input, fill_value)"
+
+
 def slice_scatter(op: Op) -> str:
     index = ":".join(
         n if op.has(n) else "" for n in ("start", "end", *(["step"] * op.has("step")))
@@ -223,13 +238,18 @@ def diagonal(op: Op) -> str:
     return f"input.diagonal({''.join(given)[2:]})"
 
 
-def banded(name: str, option: str) -> Rule:
+def banded(name: str, option: str) -> Callable[[Op], str]:
     """np.tril and others with the diagonal as second argument."""
 
     def rule(op: Op) -> str:
         return f"np.{name}(input{f', {option}' if option in op.args else ''})"
 
     return rule
+
+
+def diagflat(op: Op) -> str:
+    text = banded("diagflat", "offset")
+    return text(op) if op.ndim("input") else "np.atleast_2d(input)"
 
 
 def triangle_indices(name: str) -> Rule:
@@ -272,6 +292,9 @@ def diff(op: Op) -> str:
 
 
 def as_strided(op: Op) -> str:
+    """Of a tensor that the tracer knows as contiguous; nothing else is known here."""
+    if op.args.get("contiguous") and not op.args.get("storage_offset"):
+        return "as_strided(input, size, stride)"
     raise Refused(
         f"{op.name} reads a tensor's memory layout, which NumPy doesn't share",
         "write it with indexing, unfold or expand",
@@ -323,6 +346,9 @@ RULES: dict[str, Rule] = {
     "repeat_interleave": repeat_interleave,
     "select": select,
     "narrow": narrow,
+    "slice": part,
+    "slice_copy": part,
+    "fill_diagonal": fill_diagonal,
     "slice_scatter": slice_scatter,
     "select_scatter": select_scatter,
     "diagonal_scatter": CALL,
@@ -333,7 +359,7 @@ RULES: dict[str, Rule] = {
     "rot90": rot90,
     "diagonal": diagonal,
     "diag": banded("diag", "diagonal"),
-    "diagflat": banded("diagflat", "offset"),
+    "diagflat": diagflat,
     "diag_embed": CALL,
     "tril": banded("tril", "diagonal"),
     "triu": banded("triu", "diagonal"),
@@ -345,7 +371,6 @@ RULES: dict[str, Rule] = {
     "gradient": gradient,
     "as_strided": as_strided,
     "as_strided_copy": as_strided,
-    "as_strided_scatter": as_strided,
     "unravel_index": "np.unravel_index(indices, shape)",
 }
 # A copy is the same where nothing is written in place.

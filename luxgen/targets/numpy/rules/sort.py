@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from luxgen.targets.numpy.rules.op import Op, Rule, helper
 from luxgen.targets.numpy.rules.reduce import indexed
 
 
 def ordered(op: Op) -> str:
     """The helper, which is always stable and always sorts what it selects."""
-    for name in ("stable", "sorted"):
-        op.args.pop(name, None)
-    return helper(op)
+    kept = {n: v for n, v in op.args.items() if n not in ("stable", "sorted")}
+    return helper(replace(op, args=kept))
 
 
 RULES: dict[str, Rule] = {
