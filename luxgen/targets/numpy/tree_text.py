@@ -85,7 +85,7 @@ class Builder:
         if tree.kind in SEEDED:
             return f"{tree.kind}(next(seeds))"
         name = self.classes.names[tree]
-        if self._is_affine(tree, dims):
+        if prefix and self._is_affine(tree, dims):
             self._affine.add(name)
             weight = dims[_leaf(tree, "weight")]
             return f"_{snake(name)}(leaf, {_name(prefix)}, {', '.join(weight)})"
