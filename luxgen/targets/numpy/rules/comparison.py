@@ -59,6 +59,8 @@ def isclose(name: str) -> Rule:
 def where(op: Op) -> str:
     if "input" not in op.args:
         return "np.nonzero(condition)"
+    if op.dtype("condition") != "bool":
+        raise Refused("where with a condition that isn't bool", "compare it first")
     text = promoted(op, "np.where(condition, input, other)", "input", "other")
     if op.is_tensor("input") or op.is_tensor("other"):
         return text

@@ -214,7 +214,9 @@ def select_scatter(op: Op) -> str:
 
 
 def roll(op: Op) -> str:
-    dims = axes(op, "dims")
+    dims, shifts = axes(op, "dims"), op.args["shifts"]
+    if not dims and isinstance(shifts, (tuple, list)) and len(shifts) > 1:
+        raise Refused("roll of several shifts without dims", "name shifts= and dims=")
     return f"np.roll(input, shifts{f', axis={axis_text(dims)}' if dims else ''})"
 
 
