@@ -321,6 +321,12 @@ def test_half_precision_rounds_each_step() -> None:
     check(torch.Tensor.float, torch.add(h, g))
 
 
+def test_where_of_a_condition_that_is_not_bool_is_refused() -> None:
+    values = {n: Value("float32", (3,)) for n in ("condition", "input", "other")}
+    with pytest.raises(Refused, match="bool"):
+        template(Op("where", dict(values), (values["input"],)))
+
+
 def test_bfloat16_is_refused() -> None:
     with pytest.raises(Refused, match="bfloat16"):
         check(torch.Tensor.to, X, torch.bfloat16)

@@ -304,6 +304,12 @@ def test_atens_names() -> None:
     check(torch.view_as_real_copy, torch.complex(A, A))
 
 
+def test_roll_of_several_shifts_needs_dims() -> None:
+    args = {"input": Value("float32", (3, 4)), "shifts": (1, 0)}
+    with pytest.raises(Refused, match="dims"):
+        template(Op("roll", args))
+
+
 def test_memory_layout_is_refused() -> None:
     with pytest.raises(Refused, match="layout"):
         check(torch.as_strided, A, (2, 2), (1, 2))

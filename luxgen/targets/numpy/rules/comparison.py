@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luxgen.targets.numpy.rules.op import Op, Rule, promoted
+from luxgen.targets.numpy.rules.op import Op, Refused, Rule, promoted
 from luxgen.targets.numpy.rules.promotion import (
     elementwise,
     kind,
