@@ -21,7 +21,9 @@ from luxgen.errors import (
     LuxgenError,
     UnsupportedError,
     VerificationError,
+    printable,
 )
+from luxgen.file_names import identifier
 from luxgen.files import write_atomic
 from luxgen.frontends.build import Built, build
 from luxgen.frontends.initial import trace_initial
@@ -93,7 +95,8 @@ def transpile(
     if isinstance(args, torch.Tensor):
         args = (args,)
     _, init = trace_initial(lambda: _drawn_anew(model))
-    made = _Job(model, tuple(args), dict(kwargs or {}), name or type(model).__name__, init)
+    called = identifier(name or type(model).__name__)
+    made = _Job(model, tuple(args), dict(kwargs or {}), called, init)
     made.header = _live_header(model)
     return made.run(check, lambda _: None)
 
@@ -229,7 +232,13 @@ def _drawn_anew(model: nn.Module) -> nn.Module:
 
 
 def _live_header(model: nn.Module) -> Header:
-    return Header(f"{type(model).__module__}.{type(model).__qualname__}", "luxgen.transpile")
+    """Where a live model's class is from: names that may hold anything, on one line."""
+    shown = f"{type(model).__module__}.{type(model).__qualname__}"
+    shown = printable(" ".join(shown.split())[:_SHOWN_NAME])
+    return Header(shown, "luxgen.transpile")
+
+
+_SHOWN_NAME = 200
 
 
 def _file_header(loaded: Loaded, verified: bool) -> Header:
