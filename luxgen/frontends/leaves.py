@@ -39,6 +39,10 @@ def _norm_layer(name: str) -> Callable[..., Bound | None]:
         if not m.track_running_stats or m.running_mean is None:
             return None
         m._check_input_dim(input)
+        if name == "batch_norm_layer" and input.shape[1] != m.num_features:
+            # torch lets this pass where the input is empty
+            reason = f"{input.shape[1]} channels into BatchNorm of {m.num_features}"
+            raise Unleafable(reason, "give inputs with num_features channels")
         args: dict[str, Any] = {"input": input, "ps": Weights if m.affine else None}
         _option(args, "momentum", m.momentum, 0.1)
         _option(args, "eps", m.eps, 1e-5)
