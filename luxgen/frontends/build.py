@@ -17,6 +17,7 @@ from luxgen.frontends.trace import trace
 from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_names
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
+from luxgen.passes.escapes import export
 from luxgen.passes.functions import to_function
 from luxgen.passes.optional import unify_optional
 from luxgen.passes.pipeline import callees_first, run
@@ -66,6 +67,8 @@ def build(
     sites = list(dict.fromkeys([*train.sites, *test.sites]))
     if sites:
         raise UnsupportedError(sites)
+    for each in (train, test):
+        export(each.root)
     root = merge(train.root, test.root)
     main = to_function(root)
     for function in callees_first(main):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -29,21 +30,72 @@ from luxgen.ir.values import Arg, Dim, Leaf, Node, Structure, Value, atoms, map_
 
 def to_function(scope: Scope) -> Function:
     """The function for `scope` and, as its calls' callees, for all scopes below."""
-    body = [_item(item, scope.path) for item in scope.items]
-    body = _flat(body)
-    params = [
-        Param(name, arg, name in scope.required)
-        for name, arg in scope.args.items()
-        if any(isinstance(a, (Value, Leaf)) for a in atoms(arg))
-    ]
+    return _function(scope, {})[0]
+
+
+def _function(scope: Scope, own: dict[Any, Value]) -> tuple[Function, list[Arg]]:
+    """A function and what its caller passes; `own` maps those to values inside."""
+    body = _flat([_item(item, scope.path) for item in scope.items])
+    params, passed = [], []
+    unused = dict(own)
+    for name, arg in scope.args.items():
+        if any(isinstance(a, (Value, Leaf)) for a in atoms(arg)):
+            inside = map_arg(lambda a: _inside(a, own, unused), arg)
+            params.append(Param(name, inside, name in scope.required))
+            passed.append(scope.given.get(name, arg))
     function = Function(
         scope.class_name, scope.path, params, body, scope.result, scope.names,
         doc=scope.doc, call=scope.call,
     )  # fmt: skip
+    if own:
+        rewrite(function, lambda a: _substituted(a, own))
     _resolve_sizes(function)
-    _capture(function)
+    passed += _capture(function)
     _relative(function)
-    return function
+    return function, passed
+
+
+def _inside(arg: Arg, own: dict[Any, Value], unused: dict[Any, Value]) -> Arg:
+    """What a parameter is called inside; one passed twice is read from the first."""
+    if not _is_traced(arg) or arg not in own:
+        return arg
+    if arg in unused:
+        return unused.pop(arg)
+    return Value(arg.dtype, own[arg].shape, own[arg].witness)
+
+
+def _is_traced(arg: Any) -> bool:
+    return isinstance(arg, (Value, Leaf, Dim))
+
+
+def _substituted(arg: Arg, own: dict[Any, Value]) -> Arg:
+    if not _is_traced(arg):
+        return arg
+    if arg in own:
+        return own[arg]
+    if isinstance(arg, Dim):
+        args = tuple(map_arg(lambda a: _substituted(a, own), a) for a in arg.args)
+        return replace(arg, args=args)
+    return arg
+
+
+def _own_values(scope: Scope) -> dict[Any, Value]:
+    """A value of the callee's own for each value, leaf and free size it is given."""
+    own: dict[Any, Value] = {}
+    for arg in scope.args.values():
+        for atom in _parts(arg):
+            if isinstance(atom, Dim) and not atom.fixed:
+                own.setdefault(atom, Value(atom.dtype))
+            elif isinstance(atom, (Value, Leaf)):
+                own.setdefault(atom, Value(atom.dtype, atom.shape, atom.witness))
+    return own
+
+
+def _parts(arg: Arg) -> list[Any]:
+    """The atoms of `arg` without what its Dims are made of."""
+    found: list[Any] = []
+    map_arg(found.append, arg)
+    return found
 
 
 def _item(record: Record, path: Path) -> Any:
@@ -52,11 +104,55 @@ def _item(record: Record, path: Path) -> Any:
             record.training = _flat([_item(i, path) for i in record.training])
             record.testing = _flat([_item(i, path) for i in record.testing])
         return record
-    if record.path[: len(path)] != path or record.path == path:
+    if record.path[: len(path)] != path or record.path == path or _reaches_out(record):
         return _inlined(record, path)
-    function = to_function(record)
-    args = [record.given.get(p.name, p.arg) for p in function.params]
-    return Call(function, record.path, args, function.result)
+    result = record.result
+    function, passed = _function(record, _own_values(record))
+    made = {v for i in function.body for v in outs_of(i)}
+    return Call(function, record.path, passed, _results(result, made))
+
+
+def _results(result: Arg, made: set[Value]) -> Arg:
+    """What the caller gets: each value once, placeholders for what it has already."""
+    seen: set[Value] = set()
+
+    def visit(arg: Arg) -> Arg:
+        if isinstance(arg, Value) and arg in made and arg not in seen:
+            seen.add(arg)
+            return arg
+        if isinstance(arg, (Value, Leaf)):
+            return Value(arg.dtype, arg.shape, arg.witness)
+        return None if isinstance(arg, Dim) else arg
+
+    return map_arg(visit, result)
+
+
+def _reaches_out(scope: Scope) -> bool:
+    """It reads or changes the state of a module that isn't its own, as a whole."""
+    depth = len(scope.path)
+
+    def outside(path: Path | None) -> bool:
+        return path is not None and path[:depth] != scope.path
+
+    for item in _below(scope.items):
+        if isinstance(item, Op):
+            nodes = [a.path for a in args_of(item) if isinstance(a, Node)]
+            if any(outside(path) for path in (item.state, *nodes)):
+                return True
+        elif isinstance(item, Write) and outside(item.path):
+            return True
+        elif isinstance(item, Branch) and outside(item.outer):
+            return True
+    return False
+
+
+def _below(items: list[Any]) -> Iterator[Any]:
+    for item in items:
+        yield item
+        if isinstance(item, Scope):
+            yield from _below(item.items)
+        elif isinstance(item, Branch):
+            yield from _below([*item.training, *item.testing])
 
 
 def _inlined(scope: Scope, path: Path) -> list[Any]:
@@ -128,7 +224,7 @@ def _rewrite_item(item: Item, visit: Any) -> None:
         ]
 
 
-def _capture(function: Function) -> None:
+def _capture(function: Function) -> list[Arg]:
     """Values and leaves from outside become parameters of their own."""
     inside = _defined(function)
     captured: dict[Any, Value] = {}
@@ -138,14 +234,16 @@ def _capture(function: Function) -> None:
         outside = isinstance(atom, Value) and atom not in inside
         foreign = isinstance(atom, Leaf) and atom.path[: len(function.path)] != function.path
         if (outside or foreign) and atom not in captured:
-            stand_in = atom if isinstance(atom, Value) else Value(atom.dtype, atom.shape, atom.shape)
-            captured[atom] = stand_in
-            name = atom.path[-1] if isinstance(atom, Leaf) else "captured"
-            function.names.setdefault(stand_in, [name])
-    if not captured:
-        return
-    function.params += [Param(f"captured_{k}", a) for k, a in enumerate(captured)]
-    rewrite(function, lambda a: captured.get(a, a) if isinstance(a, (Value, Leaf)) else a)
+            captured[atom] = Value(atom.dtype, atom.shape, atom.witness)
+    if captured:
+        taken = {p.name for p in function.params}
+        for k, (atom, value) in enumerate(captured.items()):
+            name = atom.path[-1] if isinstance(atom, Leaf) else f"captured_{k}"
+            name = f"captured_{k}" if name in taken else name
+            taken.add(name)
+            function.params.append(Param(name, value))
+        rewrite(function, lambda a: _substituted(a, captured))
+    return list(captured)
 
 
 def _relative(function: Function) -> None:

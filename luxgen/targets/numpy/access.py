@@ -21,10 +21,13 @@ class Access:
         for length in range(len(path), -1, -1):
             alias = self.aliases.get((kind, path[:length]))
             if alias is not None:
-                return self._walk(ast.Name(alias), kind, path, length)
-        return self._walk(ast.Name(kind), kind, path, 0)
+                return self.within(ast.Name(alias), kind, path, length)
+        return self.within(ast.Name(kind), kind, path, 0)
 
-    def _walk(self, base: ast.expr, kind: str, path: Path, start: int) -> ast.expr:
+    def within(
+        self, base: ast.expr, kind: str, path: Path, start: int
+    ) -> ast.expr:
+        """`path` read from `base`, which is what is at its first `start` names."""
         here = self.tree(kind, path[:start])
         for name in path[start:]:
             if isinstance(here, Tree) and here.sequence:

@@ -51,6 +51,7 @@ class Body:
         self.lines: list[Line] = []
         self.indent = 0
         self.states: dict[Path, ast.expr] = {}
+        self.state_names: dict[Path, str] = {}
         self.dim_names = self._named_sizes()
         self.taken = set(self.schedule.names.chosen.values()) | reserved
 
@@ -123,7 +124,22 @@ class Body:
 
     def state(self, path: Path) -> ast.expr:
         """The current state at `path`: the newest one made in this call."""
-        return self.states.get(path) or self.access.expression("st", path)
+        return self._rebuilt(path)
+
+    def _newest(self, path: Path) -> ast.expr:
+        """The newest state that holds `path`, without changes below `path`."""
+        star = path.index("*") if "*" in path else -1
+        for length in range(len(path), star, -1):
+            held = self.states.get(path[:length])
+            if held is not None:
+                return self.access.within(held, "st", path, length)
+        return self.access.expression("st", path)
+
+    def _replace_state(self, path: Path, state: ast.expr) -> None:
+        """`state` is what is at `path` from here on; it includes what is below."""
+        for inner in [p for p in self.states if p[: len(path)] == path]:
+            del self.states[inner]
+        self.states[path] = state
 
     def call(self, call: Call) -> ast.expr:
         args = [self.arg(a) for a in call.args]
@@ -151,7 +167,7 @@ class Body:
             if isinstance(item, Guard):
                 self.guard(item)
             elif isinstance(item, Write):
-                self.states[item.path] = self._kept(item)
+                self._replace_state(item.path, self.arg(item.value))
             elif isinstance(item, Branch):
                 self.branch(item)
             elif isinstance(item, Loop):
@@ -159,10 +175,6 @@ class Body:
             elif id(item) not in self.schedule.inlined:
                 self.assign(item)
             self._emit_sizes(self.schedule.position[id(item)])
-
-    def _kept(self, write: Write) -> ast.expr:
-        """A buffer's new value by a variable, so that it is computed once."""
-        return self.arg(write.value)
 
     def assign(self, item: Op | Call) -> None:
         target = self._target(item.result)
@@ -172,7 +184,7 @@ class Body:
             assert path is not None
             name = self._state_name(path)
             target = f"{target}, {name}" if "," not in target else f"({target}), {name}"
-            self.states[path] = ast.Name(name)
+            self._replace_state(path, ast.Name(name))
         comment = self.shapes(item.result) if isinstance(item.result, Value) else ""
         self.line(f"{target} = {ast.unparse(expression)}{comment}")
 
@@ -193,12 +205,16 @@ class Body:
         return bool(self.schedule.uses.get(value))
 
     def _state_name(self, path: Path) -> str:
-        name = "st_" + "_".join(p for p in path if p != "*")
-        alias = self.access.aliases.get(("st", path[: path.index("*") + 1])) if "*" in path else None
-        if alias is not None:
-            name = "_".join((alias, *path[path.index("*") + 1 :]))
-        name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
-        return name if name != "st_" else "st_"
+        if path not in self.state_names:
+            parts = ["st", *(p for p in path if p != "*")]
+            if "*" in path:
+                star = path.index("*") + 1
+                alias = self.access.aliases.get(("st", path[:star]))
+                parts = [alias, *path[star:]] if alias is not None else parts
+            text = "_".join(parts)
+            name = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
+            self.state_names[path] = self._fresh(name if path else "st_")
+        return self.state_names[path]
 
     def guard(self, guard: Guard) -> None:
         condition = self.arg(guard.condition)
@@ -223,11 +239,7 @@ class Body:
             self.states = dict(before)
             self.indent += 1
             self.items(items)
-            for join in branch.joins:
-                name = self.schedule.name(join[0])
-                value = ast.unparse(self.result(join[pick]))
-                if name is not None and value != name:
-                    self.line(f"{name} = {value}")
+            self._assign_all([(j[0], self.result(j[pick])) for j in branch.joins])
             if branch.condition is not None:
                 self._gather(branch.condition.path)
             self.indent -= 1
@@ -238,13 +250,18 @@ class Body:
         changed = [p for p in train_states | test_states
                    if train_states.get(p) is not before.get(p)
                    or test_states.get(p) is not before.get(p)]  # fmt: skip
-        for path in changed:
+        whole = [p for p in changed
+                 if not any(p[: len(q)] == q for q in changed if q != p)]  # fmt: skip
+        for path in whole:
             name = self._state_name(path)
             for lines, states in ((train, train_states), (test, test_states)):
-                value = ast.unparse(states.get(path) or self.access.expression("st", path))
+                self.states = states
+                value = ast.unparse(self._rebuilt(path))
                 if value != name:
                     lines.append((self.indent + 1, f"{name} = {value}"))
-            self.states[path] = ast.Name(name)
+        self.states = before
+        for path in whole:
+            self._replace_state(path, ast.Name(self._state_name(path)))
         if train:
             self.line(f"if {flag}:")
             self.lines += train
@@ -255,18 +272,31 @@ class Body:
             self.line(f"if not {flag}:")
             self.lines += test
 
+    def _assign_all(self, pairs: list[tuple[Value, ast.expr]]) -> None:
+        """Assignments in one place: at once where one would change another's value."""
+        named = [(self.schedule.name(value), expression) for value, expression in pairs]
+        kept = [(n, ast.unparse(e), e) for n, e in named if n is not None]
+        kept = [each for each in kept if each[0] != each[1]]
+        assigned: set[str] = set()
+        clash = False
+        for name, _, expression in kept:
+            read = {n.id for n in ast.walk(expression) if isinstance(n, ast.Name)}
+            clash = clash or bool(read & assigned)
+            assigned.add(name)
+        if clash:
+            left, right = ", ".join(n for n, _, _ in kept), ", ".join(t for _, t, _ in kept)
+            self.line(f"{left} = {right}")
+            return
+        for name, text, _ in kept:
+            self.line(f"{name} = {text}")
+
     def _gather(self, path: Path) -> None:
         """New states below an optional child as one, since it may not be there."""
         if any(p[: len(path)] == path for p in self.states):
-            whole = self._rebuilt(path)
-            self.states = {p: s for p, s in self.states.items() if p[: len(path)] != path}
-            self.states[path] = whole
+            self._replace_state(path, self._rebuilt(path))
 
     def loop(self, loop: Loop) -> None:
-        for inside, before, _, _ in loop.carried:
-            name, value = self.schedule.name(inside), ast.unparse(self.arg(before))
-            if name != value:
-                self.line(f"{name} = {value}")
+        self._assign_all([(i, self.arg(before)) for i, before, _, _ in loop.carried])
         columns, variables, touched = self._columns(loop)
         collected: dict[Path, str] = {}
         for path in touched:
@@ -280,10 +310,7 @@ class Body:
         self.indent += 1
         outer = dict(self.states)
         self.items(loop.body)
-        for _, _, after, result in loop.carried:
-            name, value = self.schedule.name(result), ast.unparse(self.arg(after))
-            if name != value:
-                self.line(f"{name} = {value}")
+        self._assign_all([(r, self.arg(after)) for _, _, after, r in loop.carried])
         star = (*loop.path, "*")
         for path in touched:
             new = self._rebuilt(star)
@@ -295,9 +322,9 @@ class Body:
             assert isinstance(tree, Tree)
             text = f"tuple({collected[path]})"
             if loop.start or loop.stop < tree.length:
-                old = ast.unparse(self.access.expression("st", loop.path))
+                old = ast.unparse(self._rebuilt(loop.path))
                 text = f"(*{old}[:{loop.start}], *{collected[path]}, *{old}[{loop.stop}:])"
-            self.states[loop.path] = ast.parse(text, mode="eval").body
+            self._replace_state(loop.path, ast.parse(text, mode="eval").body)
         for key in [k for k in self.access.aliases if k[1] == star]:
             del self.access.aliases[key]
 
@@ -312,7 +339,11 @@ class Body:
             tree = self.access.tree(kind, loop.path)
             assert isinstance(tree, Tree)
             whole = loop.start == 0 and loop.stop == tree.length
-            column = ast.unparse(self.access.expression(kind, loop.path))
+            column = ast.unparse(
+                self._rebuilt(loop.path)
+                if kind == "st"
+                else self.access.expression(kind, loop.path)
+            )
             columns.append(column if whole else f"{column}[{loop.start}:{loop.stop}]")
             variable = self._fresh(f"{kind}_i")
             variables.append(variable)
@@ -366,20 +397,18 @@ class Body:
 
     def _rebuilt(self, path: Path) -> ast.expr:
         """The state at `path` after this call: new parts in, the rest as it was."""
-        if path in self.states:
-            return self.states[path]
         tree = self.access.tree("st", path)
         depth = len(path)
         below = {p[depth] for p in self.states if p[:depth] == path and len(p) > depth}
         if not below or not isinstance(tree, Tree):
-            return self.access.expression("st", path)
+            return self._newest(path)
         if tree.sequence:
             return self._rebuilt_sequence(path, tree, below)
         names = field_names(dict(tree.children))
         parts = {c: self._rebuilt((*path, c)) for c in tree.children if c in below}
         if len(parts) == len(tree.children):
             return ast.Call(ast.Name(self.class_names[tree]), list(parts.values()), [])
-        old = self.access.expression("st", path)
+        old = self._newest(path)
         keywords = [ast.keyword(names[c], v) for c, v in parts.items()]
         return ast.Call(ast.Attribute(old, "_replace", ast.Load()), [], keywords)
 
@@ -387,10 +416,8 @@ class Body:
         places: list[ast.expr] = []
         for k in range(tree.length):
             name = str(k)
-            if name in below:
+            if name in below or name in tree.children:
                 places.append(self._rebuilt((*path, name)))
-            elif name in tree.children:
-                places.append(self.access.expression("st", (*path, name)))
             else:
                 places.append(ast.Constant(None))
         return ast.Tuple(places, ast.Load())

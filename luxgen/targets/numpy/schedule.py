@@ -138,7 +138,7 @@ class Schedule:
     def keeps_state(item: Item) -> bool:
         if isinstance(item, Op):
             return item.state is not None
-        return isinstance(item, Call) and bool(getattr(item.function, "updates", False))
+        return isinstance(item, Call) and item.function.updates
 
     # -- variables ----------------------------------------------------------------
 
@@ -155,12 +155,14 @@ class Schedule:
                         self.groups.join(result, before)
                 self._couple(item.body)
             elif isinstance(item, Branch):
-                for value, training, testing in item.joins:
-                    for side in (training, testing):
-                        if isinstance(side, Value) and side in self.maker:
-                            inner = self.defined[side][0] > self.position[id(item)]
-                            if inner:
-                                self.groups.join(value, side)
+                sides = [side for _, *both in item.joins for side in both]
+                for value, *both in item.joins:
+                    for side in both:
+                        if not isinstance(side, Value) or side not in self.maker:
+                            continue
+                        inner = self.defined[side][0] > self.position[id(item)]
+                        if inner and sides.count(side) == 1:
+                            self.groups.join(value, side)
                 self._couple(item.training)
                 self._couple(item.testing)
 
