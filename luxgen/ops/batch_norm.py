@@ -111,7 +111,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array, int]:
 
 
 def batch_norm_update(
-    x: Array, running_mean: Array, running_var: Array, *, momentum: float
+    x: Array, running_mean: Array, running_var: Array, *, momentum: float = 0.1
 ) -> tuple[Array, Array]:
     """The running statistics after F.batch_norm(x, ..., training=True)."""
     mean, var, n = batch_statistics(x)

@@ -46,8 +46,11 @@ def cdist_euclid(x1: Array, x2: Array) -> Array:
 
 def pdist(x: Array, *, p: float = 2.0) -> Array:
     """p-distances between the rows i < j of x (N, M), in order of (i, j)."""
-    i, j = np.triu_indices(len(x), 1)
-    y: Array = np.linalg.norm(x[i] - x[j], p, axis=-1)
+    n = len(x)
+    y = np.empty(n * (n - 1) // 2, x.dtype)
+    for i in range(n - 1):
+        rest = y[i * (2 * n - i - 1) // 2 :][: n - 1 - i]
+        rest[:] = np.linalg.norm(x[i] - x[i + 1 :], p, axis=-1)
     return y
 
 

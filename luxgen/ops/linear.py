@@ -9,17 +9,19 @@ from luxgen.ops.types import Array
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Map x (..., in) by weight (out, in) to (..., out), as one matrix product."""
-    y: Array = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ weight.T
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    y: Array = rows @ weight.T
     if bias is not None:
-        y = y + bias
-    return y.reshape((*x.shape[:-1], *weight.shape[:-1]))
+        y += bias
+    return y.reshape(*x.shape[:-1], len(weight))
 
 
 def bilinear(
     input1: Array, input2: Array, weight: Array, bias: Array | None = None
 ) -> Array:
-    """x1^T W x2 for each W of weight (out, in1, in2)."""
-    y: Array = np.einsum("...i,oij,...j->...o", input1, weight, input2, optimize=True)
+    """input1^T W input2 for each W of weight (out, in1, in2): (..., out)."""
+    products = np.tensordot(input1, weight, axes=(-1, 1))  # (..., out, in2)
+    y: Array = np.squeeze(products @ input2[..., None], -1)
     if bias is not None:
         y = y + bias
     return y

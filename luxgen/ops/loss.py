@@ -9,7 +9,7 @@ from luxgen.ops.types import Array
 
 
 def reduced(loss: Array, *, reduction: str = "mean") -> Array:
-    """The mean ("mean"), the sum ("sum"), or all ("none") of loss."""
+    """Average, sum or keep the entries of loss."""
     if reduction == "mean":
         mean: Array = loss.mean()
         return mean
@@ -51,7 +51,7 @@ def smooth_l1_loss(
     """Quadratic below beta, then linear of slope 1; beta = 0 is l1_loss."""
     loss = np.abs(x - target)
     if beta != 0:
-        m = np.minimum(loss, beta)
+        m = np.clip(loss, 0, beta)
         loss = m * (loss - 0.5 * m) / beta
     return reduced(loss, reduction=reduction)
 
@@ -66,7 +66,7 @@ def huber_loss(
 ) -> Array:
     """Quadratic below delta, then linear of slope delta."""
     size = np.abs(x - target)
-    m = np.minimum(size, delta)
+    m = np.clip(size, 0, delta)
     loss = m * (size - 0.5 * m)
     if weight is not None:
         loss = loss * weight

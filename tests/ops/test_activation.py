@@ -123,6 +123,7 @@ def test_relu_keeps_integers() -> None:
     check(F.relu, torch.tensor([-3, 0, 5]))
     check(F.relu, torch.tensor([-3, 0, 5], dtype=torch.int8))
     check(F.relu6, torch.tensor([-3, 0, 9], dtype=torch.int32))
+    check(F.hardtanh, torch.tensor([-3, 0, 9]), -1.5, 2.5)
 
 
 def test_gelu_of_large_negative_is_zero() -> None:
@@ -213,6 +214,6 @@ def test_logsumexp(dim: Any, keepdim: bool) -> None:
 
 def test_logsumexp_of_nothing_scalars_and_integers() -> None:
     check(torch.logsumexp, torch.randn(3, 0), 1)
-    check(torch.logsumexp, torch.tensor(2.5), 0)
+    check(torch.logsumexp, torch.tensor(2.5), 0, True)
     check(torch.logsumexp, torch.randn(4), 0)
     check(torch.logsumexp, torch.tensor([[1, 2], [3, 4]]), 1)

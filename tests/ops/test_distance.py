@@ -30,6 +30,7 @@ def test_cosine_similarity(dim: int) -> None:
 
 def test_cosine_similarity_of_vectors() -> None:
     check(F.cosine_similarity, torch.randn(7), torch.randn(7), dim=0)
+    check(F.cosine_similarity, torch.tensor(-2.0), torch.tensor(3.0), dim=0)
     check(F.cosine_similarity, torch.randn(3, 1, 7), torch.randn(1, 4, 7), dim=-1)
 
 

@@ -251,6 +251,9 @@ def test_linear_cross_entropy(how: dict[str, Any], smoothing: float) -> None:
     check(F.linear_cross_entropy, x, weight, target.abs() % 4, ignore_index=2, **how)
     soft = torch.randn(5, 4).softmax(1)
     check(F.linear_cross_entropy, x, weight, soft, **options)
+    check(F.linear_cross_entropy, x[0], weight, target[0], **options)
+    deep, grid = torch.randn(4, 6, 3), torch.randint(0, 4, (5, 6))
+    check(F.linear_cross_entropy, x, deep, grid, **how)
 
 
 @reductions
@@ -260,6 +263,8 @@ def test_multi_margin(how: dict[str, Any], p: int) -> None:
     check(F.multi_margin_loss, x, target, p, **how)
     check(F.multi_margin_loss, x, target, p, 0.3, torch.rand(4), **how)
     check(F.multi_margin_loss, x[0], target[0], p, **how)
+    check(F.multi_margin_loss, x[0], target[:1], p, **how)
+    check(F.multi_margin_loss, torch.tensor(0.3), torch.tensor(0), p, **how)
 
 
 @reductions
@@ -285,12 +290,14 @@ def test_triplet_margin(how: dict[str, Any], p: float, swap: bool) -> None:
     check(F.triplet_margin_loss, a, b, c, p=p, **options)
     check(F.triplet_margin_loss, a[0], b[0], c[0], p=p, **options)
     check(F.triplet_margin_with_distance_loss, a, b, c, **options)
+    options["distance_function"] = torch.nn.PairwiseDistance(p, eps=1e-3)
+    check(F.triplet_margin_with_distance_loss, a, b, c, **options)
 
 
 def test_triplet_margin_with_a_function_is_refused() -> None:
     a = torch.randn(3, 4)
     with pytest.raises(Refused, match="function of yours"):
-        options = {"distance_function": F.pairwise_distance}
+        options = {"distance_function": torch.dist}
         lowered(F.triplet_margin_with_distance_loss, (a, a, a), options)
 
 

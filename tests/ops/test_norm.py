@@ -133,6 +133,13 @@ def test_batch_norm(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("momentum", [0.1, 0.4])
 def test_batch_norm_update(momentum: float) -> None:
     x, mean, var = torch.randn(4, 3, 6), torch.randn(3), torch.rand(3)
+    args = {
+        "input": Value("float32", (4, 3, 6)),
+        "running_mean": ...,
+        "running_var": ...,
+    }
+    expected = "batch_norm_update(input, running_mean, running_var)"
+    assert template(Op("batch_norm_update", args)) == expected
     ours = batch_norm_update(x.numpy(), mean.numpy(), var.numpy(), momentum=momentum)
     high = mean.double(), var.double()
     F.batch_norm(x.double(), *high, training=True, momentum=momentum)
@@ -274,6 +281,7 @@ def test_normalize_over_several_axes() -> None:
     check(F.normalize, torch.randn(3, 4, 5), dim=(1, 2))
     check(F.normalize, torch.randn(3, 4, 5), 3.0, dim=(-1,))
     check(F.normalize, torch.randn(4), dim=0)
+    check(F.normalize, torch.tensor(-3.0), dim=0)
     with pytest.raises(Refused, match="several dims"):
         lowered(F.normalize, (torch.randn(3, 4, 5), 3.0), {"dim": (1, 2)})
 

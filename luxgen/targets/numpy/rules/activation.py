@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from luxgen.targets.numpy.rules.forms import call, pointwise, promoted_tensors, scalar
 from luxgen.targets.numpy.rules.op import Op, Refused, Rule
-from luxgen.targets.numpy.rules.promotion import np_dtype
+from luxgen.targets.numpy.rules.promotion import kind, np_dtype
 
 POINTWISE = (
     "relu", "relu6", "leaky_relu", "celu", "selu", "gelu", "glu", "sigmoid", "silu",
-    "mish", "hardtanh", "hardswish", "hardsigmoid", "hardshrink", "softshrink",
+    "mish", "hardswish", "hardsigmoid", "hardshrink", "softshrink",
     "tanhshrink", "softplus", "softsign", "logsigmoid",
 )  # fmt: skip
 
@@ -48,8 +48,22 @@ def along(template: str) -> Rule:
     return rule
 
 
+def logsumexp(op: Op) -> str:
+    text = "input" if op.ndim("input") == 0 else call(op, "logsumexp")
+    return scalar(op, promoted_tensors(op, text))
+
+
+def hardtanh(op: Op) -> str:
+    """torch makes the bounds of integers integers."""
+    if kind(op.dtype("input")) == 2:
+        return scalar(op, call(op, "hardtanh"))
+    bounds = (int(op.const("min_val", -1.0)), int(op.const("max_val", 1.0)))
+    return scalar(op, "np.clip(input, {}, {})".format(*bounds))
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(POINTWISE, pointwise()),
+    "hardtanh": hardtanh,
     "threshold": pointwise("threshold_at"),
     "log_sigmoid": pointwise("logsigmoid"),
     "elu": elu,
@@ -59,5 +73,5 @@ RULES: dict[str, Rule] = {
     "softmin": along("softmax(-input, dim)"),
     "log_softmax": along("log_softmax(input, dim)"),
     "_log_softmax": along("log_softmax(input, dim)"),
-    "logsumexp": pointwise(),
+    "logsumexp": logsumexp,
 }

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from luxgen.targets.numpy.rules.forms import call, promoted_tensors, scalar
+from luxgen.targets.numpy.rules.forms import (
+    batched,
+    call,
+    pointwise,
+    promoted_tensors,
+    scalar,
+)
 from luxgen.targets.numpy.rules.op import Op, Rule
 
 ALWAYS_BY_PRODUCT = "use_mm_for_euclid_dist"
@@ -10,11 +16,11 @@ NEVER_BY_PRODUCT = "donot_use_mm_for_euclid_dist"
 COMPUTE_MODES = {1: ALWAYS_BY_PRODUCT, 2: NEVER_BY_PRODUCT}  # what the builtin takes
 
 
-def distance(name: str) -> Rule:
-    def rule(op: Op) -> str:
-        return scalar(op, promoted_tensors(op, call(op, name)))
-
-    return rule
+def cosine_similarity(op: Op) -> str:
+    if op.ndim("x1") or op.ndim("x2"):
+        return scalar(op, promoted_tensors(op, call(op, "cosine_similarity")))
+    text = call(op, "cosine_similarity", "dim", more="dim=0")
+    return batched(text, "x1", "x2")
 
 
 def cdist(op: Op) -> str:
@@ -29,8 +35,8 @@ def cdist(op: Op) -> str:
 
 
 RULES: dict[str, Rule] = {
-    "cosine_similarity": distance("cosine_similarity"),
-    "pairwise_distance": distance("pairwise_distance"),
+    "cosine_similarity": cosine_similarity,
+    "pairwise_distance": pointwise(),
     "cdist": cdist,
-    "pdist": distance("pdist"),
+    "pdist": pointwise(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from luxgen.targets.numpy.rules.op import Op, Rule, helper, promoted
@@ -19,6 +20,13 @@ def stateful(op: Op, name: str, *drop: str, **rename: str) -> str:
     """The call of helper `name` whose `st` is the op's state."""
     args = {**op.args, "state": ...}
     return call(replace(op, args=args), name, *drop, st="state", **rename)
+
+
+def batched(text: str, *names: str) -> str:
+    """`text` with the arguments `names` as batches of one."""
+    for name in names:
+        text = re.sub(rf"\b{name}\b(?!=)", f"{name}[None]", text)
+    return text
 
 
 def scalar(op: Op, text: str) -> str:

@@ -8,6 +8,10 @@ from luxgen.targets.numpy.rules.op import CALL, Op, Refused, Rule, helper
 GRADIENT_ONLY = ("scale_grad_by_freq", "sparse", "norm_type")
 
 
+def linear(op: Op) -> str:
+    return "input @ weight" if op.ndim("weight") == 1 else helper(op)
+
+
 def refuse_max_norm(op: Op) -> None:
     if op.has("max_norm"):
         raise Refused(
@@ -27,16 +31,22 @@ def embedding(op: Op) -> str:
 
 
 def embedding_bag(op: Op) -> str:
+    """The rows of a matrix of indices reduce without a helper."""
     refuse_max_norm(op)
     if "indices" in op.args:
         raise Refused(
             "torch.embedding_bag returns helper tensors", "call F.embedding_bag"
         )
-    return call(op, "embedding_bag", "max_norm", *GRADIENT_ONLY)
+    if op.ndim("input") == 1 or op.has("padding_idx") or 0 in op.shape("input"):
+        return call(op, "embedding_bag", "max_norm", *GRADIENT_ONLY)
+    rows = "embedding(input, weight)"
+    if op.has("per_sample_weights"):
+        rows = f"({rows} * per_sample_weights[..., None])"
+    return f"{rows}.{op.const('mode', 'mean')}(axis=1)"
 
 
 RULES: dict[str, Rule] = {
-    "linear": CALL,
+    "linear": linear,
     "bilinear": CALL,
     "embedding": embedding,
     "embedding_bag": embedding_bag,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luxgen.targets.numpy.rules.forms import call, promoted_tensors, scalar
+from luxgen.targets.numpy.rules.forms import batched, call, promoted_tensors, scalar
 from luxgen.targets.numpy.rules.op import Op, Refused, Rule
 
 LEGACY = ("size_average", "reduce", "reduction")
@@ -39,13 +39,18 @@ def of_classes(op: Op) -> str:
     return unbatched(op, loss(op, op.name))
 
 
-def unbatched(op: Op, text: str, names: tuple[str, ...] = ("input", "target")) -> str:
+def unbatched(op: Op, text: str) -> str:
     """`text` on a batch of one where there is no batch."""
     if op.ndim("input") > 1:
         return text
-    for name in names:
-        text = text.replace(name, f"{name}[None]")
-    return f"{text}[0]" if reduction(op) == "none" else text
+    names = ["input", "target"]
+    if op.name == "multi_margin_loss":
+        if op.ndim("target"):
+            names.remove("target")
+        if not op.ndim("input"):  # one sample of one class
+            names.append("input")
+    text = batched(text, *names)
+    return f"{text}[0]" if reduction(op) == "none" and not op.out_ndim else text
 
 
 def cross_entropy(op: Op) -> str:
@@ -55,17 +60,18 @@ def cross_entropy(op: Op) -> str:
 
 
 def linear_cross_entropy(op: Op) -> str:
-    if op.has("options"):
-        raise Refused("linear_cross_entropy in chunks", "leave options out")
-    names = ("input", "linear_weight", "linear_bias")
-    bias = ", linear_bias" if op.has("linear_bias") else ""
-    scores = f"linear(input, linear_weight{bias})"
-    name = "cross_entropy"
-    drop: tuple[str, ...] = names
-    if op.ndim("target") == op.ndim("input"):
-        name, drop = "cross_entropy_soft", (*names, "ignore_index")
-    text = loss(op, name, *drop)
-    return text.replace("(", f"({scores}, ", 1)
+    """torch's `options` say how it splits the work: the loss is the same."""
+    scores = "linear(input, linear_weight)"
+    if op.ndim("linear_weight") > 2:
+        scores = "np.tensordot(input, linear_weight, (-1, -1))"
+    if op.has("linear_bias"):
+        scores = f"{scores} + linear_bias"
+    name, drop = "cross_entropy", ["input", "linear_weight", "linear_bias", "options"]
+    if op.ndim("target") == op.ndim("input") + op.ndim("linear_weight") - 2:
+        name = "cross_entropy_soft"
+        drop.append("ignore_index")
+    text = loss(op, name, *drop).replace("(", f"({scores}, ", 1)
+    return unbatched(op, text)
 
 
 def gaussian_nll_loss(op: Op) -> str:
@@ -75,17 +81,22 @@ def gaussian_nll_loss(op: Op) -> str:
     return scalar(op, promoted_tensors(op, text))
 
 
+def triplet_margin_loss(op: Op) -> str:
+    return scalar(op, promoted_tensors(op, loss(op, "triplet_margin_loss")))
+
+
 def triplet_margin_with_distance_loss(op: Op) -> str:
-    if op.has("distance_function"):
+    """Only by torch's own distance: an nn.PairwiseDistance, or none given."""
+    given, more = op.const("distance_function"), ""
+    if type(given).__name__ == "PairwiseDistance" and not given.keepdim:
+        more = f"p={given.norm!r}, eps={given.eps!r}"
+    elif given is not None and given.__name__ != "pairwise_distance":
         raise Refused(
             "triplet_margin_with_distance_loss with a function of yours",
             "write the loss out: relu(distance(a, p) - distance(a, n) + margin)",
         )
-    return triplet_margin_loss(op)
-
-
-def triplet_margin_loss(op: Op) -> str:
-    return scalar(op, loss(op, "triplet_margin_loss", "distance_function"))
+    text = loss(op, "triplet_margin_loss", "distance_function", more=more)
+    return scalar(op, promoted_tensors(op, text))
 
 
 def cosine_embedding_loss(op: Op) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from luxgen.targets.numpy.rules.forms import call, stateful
-from luxgen.targets.numpy.rules.op import Op, Refused, Rule
+from luxgen.targets.numpy.rules.forms import batched, call, stateful
+from luxgen.targets.numpy.rules.op import CALL, Op, Refused, Rule
+from luxgen.targets.numpy.rules.promotion import kind
 
 MODE = ("training", "momentum", "cudnn_enabled", "cudnn_enable", "use_input_stats")
 
@@ -42,7 +43,15 @@ def instance_norm(op: Op) -> str:
     return call(op, "instance_norm", "running_mean", "running_var", *MODE)
 
 
+def local_response_norm(op: Op) -> str:
+    if kind(op.dtype("input")) < 2:
+        raise Refused("local_response_norm of integers", "convert the input to float")
+    return call(op, "local_response_norm")
+
+
 def normalize(op: Op) -> str:
+    if op.ndim("input") == 0:
+        return batched(call(op, "normalize", "dim", more="dim=0"), "input") + "[0]"
     dim = op.const("dim", 1)
     if not isinstance(dim, (tuple, list)):
         return call(op, "normalize")
@@ -69,7 +78,8 @@ RULES: dict[str, Rule] = {
     "native_group_norm": native_group_norm,
     "instance_norm": instance_norm,
     "batch_norm": batch_norm,
-    "local_response_norm": lambda op: call(op, "local_response_norm"),
+    "batch_norm_update": CALL,
+    "local_response_norm": local_response_norm,
     "normalize": normalize,
     "_weight_norm": lambda op: call(op, "weight_norm"),
     "norm_except_dim": lambda op: call(op, "norm_except_dim"),
