@@ -36,7 +36,7 @@ from luxgen.ir.printer import program_text
 from luxgen.targets.numpy.module import Header, module_text, stored_leaves
 from luxgen.targets.numpy.refusals import refusals
 from luxgen.verify.recorder import probe
-from luxgen.verify.reference import to_numpy
+from luxgen.verify.reference import to_numpy, to_view
 from luxgen.verify.report import Report
 from luxgen.verify.verify import load, verify
 
@@ -98,7 +98,9 @@ def transpile(
     called = identifier(name or type(model).__name__)
     made = _Job(model, tuple(args), dict(kwargs or {}), called, init)
     made.header = _live_header(model)
-    return made.run(check, lambda _: None)
+    generated = made.run(check, lambda _: None)
+    generated.weights = {n: np.array(w) for n, w in generated.weights.items()}
+    return generated
 
 
 def transpile_file(
@@ -186,7 +188,7 @@ class _Job:
 
     def weights(self, built: Built) -> dict[str, Array]:
         """state_dict, and constants that no code makes again."""
-        held = {n: to_numpy(t) for n, t in self.model.state_dict().items()}
+        held = {n: to_view(t) for n, t in self.model.state_dict().items()}
         stored = {".".join(p): to_numpy(t) for p, t in built.constants.items()}
         unsaved = {
             n: to_numpy(t) for n, t in self.model.named_buffers()

@@ -52,22 +52,24 @@ ALIASES = {
     "special_xlogy": "xlogy", "special_digamma": "digamma", "special_psi": "digamma",
     "special_gammaln": "lgamma", "special_i0": "i0", "_softmax": "softmax",
     "linalg_matmul": "matmul", "_shape_as_tensor": "shape_as_tensor",
-    "max_pool1d_with_indices": "max_pool1d_with_indices",
+    "spmm": "mm",
 }  # fmt: skip
 # Calls that have no aten schema of their own name, or one that doesn't fit.
 SIGNATURES = {
     "getitem": "input, index",
     "setitem_": "input, index, value",
     "type": "input, dtype=None, non_blocking=False",
-    "float": "input", "double": "input", "half": "input", "bfloat16": "input",
-    "long": "input", "int": "input", "short": "input", "char": "input",
-    "byte": "input", "bool": "input", "cfloat": "input", "cdouble": "input",
+    "float": "input, memory_format=None", "double": "input, memory_format=None", "half": "input, memory_format=None", "bfloat16": "input, memory_format=None",
+    "long": "input, memory_format=None", "int": "input, memory_format=None", "short": "input, memory_format=None", "char": "input, memory_format=None",
+    "byte": "input, memory_format=None", "bool": "input, memory_format=None", "cfloat": "input, memory_format=None", "cdouble": "input, memory_format=None",
     "cpu": "input", "cuda": "input, device=None",
     "tensor": "data, dtype=None", "as_tensor": "data, dtype=None",
     "asarray": "data, dtype=None", "from_numpy": "data",
     "new_tensor": "input, data, dtype=None",
     "T": "input", "mT": "input", "H": "input", "mH": "input", "real": "input",
     "imag": "input", "data": "input", "positive": "input",
+    "unique": "input, sorted=True, return_inverse=False, return_counts=False, dim=None",
+    "nonzero": "input, as_tuple=False",
     "type_as": "input, other", "view_as": "input, other",
     "einsum": "equation, *operands", "meshgrid": "*tensors, indexing='ij'",
     "broadcast_tensors": "*tensors", "block_diag": "*tensors",
@@ -94,8 +96,12 @@ DTYPE_FREE = {
 VARIADIC = {
     "view", "reshape", "permute", "expand", "repeat", "tile", "flip", "new_zeros",
     "new_ones", "new_empty", "new_full", "zeros", "ones", "empty", "rand", "randn",
-    "movedim", "roll", "sum", "mean", "squeeze", "unflatten", "tensordot",
+    "movedim", "broadcast_to", "sum_to_size", "sum", "mean", "squeeze", "unflatten", "tensordot",
 }  # fmt: skip
+
+
+# Methods whose self is the schema's second argument: x.where(condition, y).
+_SELF_SECOND = (torch.Tensor.where, torch.Tensor.polygamma)
 
 
 class Unbound(Exception):
@@ -139,6 +145,8 @@ def bind(
     """Bind one call; raises Unbound where no signature fits."""
     name, swapped = canonical(func)
     if swapped:
+        args = (args[1], args[0], *args[2:])
+    if func in _SELF_SECOND:
         args = (args[1], args[0], *args[2:])
     inplace = _in_place(name) or kwargs.get("inplace") is True
     bound, overload = _arguments(func, name, args, kwargs)

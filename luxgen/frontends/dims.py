@@ -76,6 +76,8 @@ def _other_groups(
             label = f"{base}{count}"
         used.add(label)
         values = _values(tensors[k].shape[axis], False, False)
+        if tensors[k].dim() == 4 and axis == 3 and where[0][1] == 3:
+            values = _stretched(values)
         groups.append([Size(label, tuple(where), v) for v in values])
     return groups
 
@@ -127,6 +129,11 @@ def _label(tensor: torch.Tensor, axis: int) -> str:
     return "N" if axis == 0 else "T" if axis == 1 else "L"
 
 
+def _stretched(values: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Other values for the width, so that it isn't taken for the height."""
+    return [(a, b + abs(b - a), c) for a, b, c in values]
+
+
 def _values(size: int, batch: bool, large: bool) -> list[tuple[int, int, int]]:
     if batch:
         return [(5, 3, 2)] if large else [BATCH]
@@ -135,6 +142,7 @@ def _values(size: int, batch: bool, large: bool) -> list[tuple[int, int, int]]:
     if size >= 32:
         return [
             (size, size + 32, size + 16),
+            (size, size + 32, size + 64),
             (size, size - 5, size - 3),
             (size, size // 2, size // 4 * 3),
         ]

@@ -133,6 +133,15 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return np.array(plain.numpy())
 
 
+def to_view(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """The tensor's own memory, where NumPy has its dtype: no copy of large weights."""
+    plain = tensor.detach().resolve_conj().resolve_neg()
+    if plain.dtype in (torch.float16, torch.bfloat16):
+        plain = plain.float()
+    view: np.ndarray[Any, Any] = plain.numpy()
+    return view
+
+
 def run_torch(
     model: nn.Module,
     args: tuple[Any, ...],

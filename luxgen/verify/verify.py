@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def verify(
     module = load(text, "luxgen_generated", weights=weights)
     recorder_names = Recorder().names()
     watched = load(probed, "luxgen_probed", recorder_names, weights)
-    ps, st = module.from_state_dict(weights)
+    ps, st = _trees(module, weights)
     saved = model.state_dict().keys()
     if saved != module.state_dict(ps, st).keys():
         raise VerificationError("state_dict(from_state_dict(w)) has other keys than w")
@@ -77,6 +78,22 @@ def verify(
     for name, (layer, each) in [*table.items(), (OUTPUT, output)]:
         report.rows.append(Row(name, layer, each.ours, each.torch, each.passed, each.reason))
     return report
+
+
+def _trees(module: types.ModuleType, weights: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The trees as `from_state_dict` builds them, but without its copies of the arrays."""
+    if stored := getattr(module, "_constants", None):
+        weights = {**stored(), **weights}
+
+    def leaf(name: str, *shape: int, dtype: str = "float32") -> Any:
+        array = weights[name]
+        if array.shape != shape:
+            raise VerificationError(f"{name} has shape {array.shape}, not {shape}")
+        return array.astype(np.promote_types(array.dtype, dtype), copy=False)
+
+    seeds = inspect.signature(module._state).parameters.get("seeds")
+    more = () if seeds is None else (iter(range(1 << 20)),)
+    return module._params(leaf), module._state(leaf, *more)
 
 
 def _run(
@@ -173,8 +190,6 @@ def call_arguments(
     model: nn.Module, module: types.ModuleType, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """Torch's call as the generated `apply` takes it: required first, then by keyword."""
-    import inspect
-
     bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
     flat: dict[str, Any] = {}
     for name, value in bound.items():
