@@ -213,7 +213,7 @@ class OddNames(nn.Module):
     """Parameters and buffers with names that Python or the module use themselves."""
 
     NAMES = ("0", "class", "lambda", "None", "np", "x", "count", "_fields", "index",
-             "ps", "st", "def", "self", "_replace", "__x", "apply", "training_")  # fmt: skip
+             "ps", "st", "def", "self", "_replace", "__x", "setup", "training_")  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()

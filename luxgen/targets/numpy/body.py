@@ -52,6 +52,7 @@ class Body:
         self.indent = 0
         self.states: dict[Path, ast.expr] = {}
         self.state_names: dict[Path, str] = {}
+        self.unpacked: list[tuple[str, dict[Any, Arg]]] = []  # dicts to take apart
         self.dim_names = self._named_sizes()
         self.taken = set(self.schedule.names.chosen.values()) | reserved
 
@@ -187,13 +188,24 @@ class Body:
             self._replace_state(path, ast.Name(name))
         comment = self.shapes(item.result) if isinstance(item.result, Value) else ""
         self.line(f"{target} = {ast.unparse(expression)}{comment}")
+        while self.unpacked:
+            name, held = self.unpacked.pop(0)
+            for key, value in held.items():
+                if any(self._is_used(v) for v in atoms(value) if isinstance(v, Value)):
+                    self.line(f"{self._target(value)} = {name}[{key!r}]")
 
     def _target(self, result: Arg) -> str:
+        """What a result is assigned to; dicts are taken apart by the next lines."""
+        used = (v for v in atoms(result) if isinstance(v, Value))
+        if not any(self._is_used(v) for v in used):
+            return "_"
         if isinstance(result, Value):
             return self.schedule.name(result) or "_"
+        if isinstance(result, dict):
+            name = self._fresh("named")
+            self.unpacked.append((name, result))
+            return name
         if isinstance(result, (tuple, list)):
-            if not any(isinstance(a, Value) and self._is_used(a) for a in _flat(result)):
-                return "_"
             inner = [self._target(a) for a in result]
             texts = [f"({t})" if "," in t else t for t in inner]
             return ", ".join(texts) + ("," if len(texts) == 1 else "")
@@ -483,12 +495,6 @@ def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
         if found is not None:
             return found
     return None
-
-
-def _flat(arg: Arg) -> list[Any]:
-    if isinstance(arg, (tuple, list)):
-        return [a for item in arg for a in _flat(item)]
-    return [arg]
 
 
 def _negated(condition: ast.expr) -> ast.expr:
