@@ -14,6 +14,7 @@ from luxgen.frontends.structure import is_record, record_fields
 from luxgen.frontends.running import unchanged
 
 BATCH = (11, 7, 5)  # first trace, witness, verification
+_LARGE_MODEL = 20_000_000  # parameters, likewise
 _LARGE = 1 << 18  # input elements from which traces use smaller batches
 
 
@@ -83,29 +84,31 @@ def _other_groups(
 
 
 def _named_groups(
-    tensors: list[torch.Tensor], names: dict[tuple[int, int], str]
+    tensors: list[torch.Tensor], names: dict[tuple[int, int], str], large: bool
 ) -> list[list[Size]]:
     groups = []
     for name in dict.fromkeys(names.values()):
         where = tuple(place for place, n in names.items() if n == name)
         k, axis = where[0]
         batch = where[0] == (0, 0)
-        values = _values(tensors[k].shape[axis], batch, _is_large(tensors, batch))
+        values = _values(tensors[k].shape[axis], batch, large)
         groups.append([Size(name, where, v) for v in values])
     return groups
 
 
-def _is_large(tensors: list[torch.Tensor], batch: bool) -> bool:
+def _is_large(model: nn.Module, tensors: list[torch.Tensor]) -> bool:
+    """Whether the usual batches would take long or much memory."""
     rows = max((t.numel() // max(t.shape[0], 1) for t in tensors if t.dim()), default=0)
-    return batch and rows * BATCH[0] > _LARGE
+    weights = sum(p.numel() for p in model.parameters())
+    return rows * BATCH[0] > _LARGE or weights > _LARGE_MODEL
 
 
-def _batches(tensors: list[torch.Tensor]) -> list[Size]:
+def _batches(tensors: list[torch.Tensor], large: bool) -> list[Size]:
     """Which axis of each tensor may be the batch: the first of that size, or another."""
     first = next((t for t in tensors if t.dim()), None)
     if first is None:
         return []
-    values = _values(first.shape[0], True, _is_large(tensors, True))
+    values = _values(first.shape[0], True, large)
     result = []
     for batch in dict.fromkeys((first.shape[0], *first.shape[1:2])):
         shapes = list(dict.fromkeys(tuple(t.shape) for t in tensors))
@@ -131,12 +134,12 @@ def _label(tensor: torch.Tensor, axis: int) -> str:
 
 def _stretched(values: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Other values for the width, so that it isn't taken for the height."""
-    return [(a, b + abs(b - a), c) for a, b, c in values]
+    return [(a, b + (b - a), c) for a, b, c in values if 2 * b > a]
 
 
 def _values(size: int, batch: bool, large: bool) -> list[tuple[int, int, int]]:
     if batch:
-        return [(5, 3, 2)] if large else [BATCH]
+        return [(4, 3, 2)] if large else [BATCH]
     if size < 2:
         return []
     if size >= 32:
@@ -218,11 +221,12 @@ def choose(
 ) -> Sizes:
     """Free sizes that the model runs with, each tried alone at three values."""
     tensors = tensors_of(args, kwargs)
+    large = _is_large(model, tensors)
     result = Sizes()
     if names is not None:
-        groups = _named_groups(tensors, names)
+        groups = _named_groups(tensors, names, large)
     else:
-        batch, _ = _first_that_runs(model, args, kwargs, _batches(tensors))
+        batch, _ = _first_that_runs(model, args, kwargs, _batches(tensors, large))
         result.free += [batch] if batch else []
         groups = _other_groups(tensors, set(batch.places) if batch else set())
     for group in groups:
