@@ -27,14 +27,19 @@ from luxgen.file_names import identifier
 from luxgen.files import write_atomic
 from luxgen.frontends.build import Built, build
 from luxgen.frontends.initial import trace_initial
+from luxgen.frontends.half import in_float32
 from luxgen.frontends.inputs import Inputs
 from luxgen.frontends.instance import Loaded
+from luxgen.frontends.lazy import called_once, require_initialised
+from luxgen.frontends.running import plain_attributes
 from luxgen.frontends.sites import site_on
+from luxgen.frontends.structure import tensors_in
 from luxgen.frontends.weights import load_into, write_safetensors
 from luxgen.ir.initial import InitProgram
 from luxgen.ir.printer import program_text
 from luxgen.targets.numpy.module import Header, module_text, stored_leaves
 from luxgen.targets.numpy.refusals import refusals
+from luxgen.targets.numpy.rules import has_rule
 from luxgen.verify.recorder import probe
 from luxgen.verify.reference import to_numpy, to_view
 from luxgen.verify.report import Report
@@ -94,9 +99,12 @@ def transpile(
     _known_target(target)
     if isinstance(args, torch.Tensor):
         args = (args,)
-    _, init = trace_initial(lambda: _drawn_anew(model))
+    require_initialised(model)
+    model, args, kwargs = in_float32(model, tuple(args), dict(kwargs or {}))
+    with torch.random.fork_rng(devices=[]):
+        _, init = trace_initial(lambda: _drawn_anew(model))
     called = identifier(name or type(model).__name__)
-    made = _Job(model, tuple(args), dict(kwargs or {}), called, init)
+    made = _Job(model, args, dict(kwargs or {}), called, init)
     made.header = _live_header(model)
     generated = made.run(check, lambda _: None)
     generated.weights = {n: np.array(w) for n, w in generated.weights.items()}
@@ -117,10 +125,12 @@ def transpile_file(
     """Translate the model of a file, with `setup` traced from its constructor."""
     _known_target(target)
     progress("tracing the constructor")
-    model, init = trace_initial(loaded.build)
+    build_model = called_once(loaded.build, inputs.args, inputs.kwargs)
+    model, init = trace_initial(build_model)
     if weights is not None:
         load_into(model, dict(weights))
-    job = _Job(model, inputs.args, inputs.kwargs, name or loaded.name, init)
+    model, args, kwargs = in_float32(model, inputs.args, inputs.kwargs)
+    job = _Job(model, args, kwargs, name or loaded.name, init)
     job.asked = _asked(inputs)
     job.header = _file_header(loaded, verify)
     made = job.run(verify, progress)
@@ -160,7 +170,9 @@ class _Job:
     def run(self, check: bool, progress: Progress) -> Generated:
         """Trace, print, verify; VerificationError where torch disagrees."""
         progress("tracing")
-        built = build(self.model, self.args, self.kwargs, names=self.asked)
+        built = build(
+            self.model, self.args, self.kwargs, names=self.asked, has_rule=has_rule
+        )
         built.program.name = self.name
         sites = [site_on(*refusal) for refusal in refusals(built.program)]
         if sites:
@@ -224,7 +236,13 @@ def _asked(inputs: Inputs) -> dict[tuple[int, int], str] | None:
 
 def _drawn_anew(model: nn.Module) -> nn.Module:
     """A copy whose layers draw their parameters again, in order: what setup repeats."""
-    fresh = copy.deepcopy(model)
+    computed = (
+        t
+        for m in model.modules()
+        for t in tensors_in(plain_attributes(m))
+        if not t.is_leaf  # deepcopy refuses it, as old weight_norm's weight
+    )
+    fresh = copy.deepcopy(model, {id(t): t.detach().clone() for t in computed})
     for module in fresh.modules():
         for method in ("reset_parameters", "_reset_parameters"):
             reset = getattr(module, method, None)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from luxgen.errors import UnsupportedError
+from luxgen.frontends.decompose import HasRule, every_rule
 from luxgen.frontends.dims import Size, choose, resized
 from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
@@ -43,11 +44,13 @@ def build(
     kwargs: dict[str, Any],
     *,
     names: dict[tuple[int, int], str] | None = None,
+    has_rule: HasRule = every_rule,
 ) -> Built:
     """Trace `model` in both modes at two sizes and build its program.
 
     `names` gives the sizes that the user asked to stay free, by (tensor, axis);
-    without it every size that the model's own code leaves free stays free.
+    without it every size that the model's own code leaves free stays free. Ops for
+    which `has_rule` is false are taken apart into the ATen ops they are made of.
     Raises UnsupportedError with all places that can't be translated.
     """
     sizes = choose(model, args, kwargs, names)
@@ -55,13 +58,15 @@ def build(
     traces: tuple[Trace, Trace] | None = None
     while traces is None:
         try:
-            traces = _aligned(model, args, kwargs, free)
+            traces = _aligned(model, args, kwargs, free, has_rule)
         except Misaligned as error:
             if not free:
                 raise UnsupportedError(
                     [site_on(error.line, error.reason, _SAME)]
                 ) from None
-            free, why = _without_culprit(model, args, kwargs, free, error)
+            free, why = _without_culprit(
+                model, args, kwargs, free, error, has_rule
+            )
             fixed = [*fixed, why]
     train, test = traces
     sites = list(dict.fromkeys([*train.sites, *test.sites]))
@@ -91,13 +96,18 @@ _SAME = "make the forward take the same steps each time it runs"
 
 
 def _aligned(
-    model: nn.Module, args: Any, kwargs: Any, free: list[Size]
+    model: nn.Module, args: Any, kwargs: Any, free: list[Size], has_rule: HasRule
 ) -> tuple[Trace, Trace]:
     """Both modes' first traces, each checked against its witness."""
     result = []
     for training in (True, False):
         first, second = (
-            trace(model, *resized(args, kwargs, free, k), training=training)
+            trace(
+                model,
+                *resized(args, kwargs, free, k),
+                training=training,
+                has_rule=has_rule,
+            )
             for k in (0, 1)
         )
         if not first.sites:
@@ -107,13 +117,18 @@ def _aligned(
 
 
 def _without_culprit(
-    model: nn.Module, args: Any, kwargs: Any, free: list[Size], error: Misaligned
+    model: nn.Module,
+    args: Any,
+    kwargs: Any,
+    free: list[Size],
+    error: Misaligned,
+    has_rule: HasRule,
 ) -> tuple[list[Size], str]:
     """Drop the size whose variation alone makes the traces differ."""
     for size in reversed(free):
         others = [s for s in free if s is not size]
         try:
-            _aligned(model, args, kwargs, others)
+            _aligned(model, args, kwargs, others, has_rule)
         except Misaligned:
             continue
         file, line = error.line

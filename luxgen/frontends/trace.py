@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,10 @@ from luxgen.errors import Site
 from luxgen.frontends import leaves, names
 from luxgen.frontends.assertions import only_asserts
 from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
+from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
+from luxgen.frontends.forward_arguments import forward_arguments
+from luxgen.frontends.noted_returns import noted_returns
+from luxgen.frontends.random_state import give_state
 from luxgen.frontends.records import Scope, Trace
 from luxgen.frontends.running import (
     following_mode,
@@ -37,13 +41,7 @@ from luxgen.frontends.shims import shimmed_builtins
 from luxgen.frontends.sites import site_at
 from luxgen.frontends.storage import PARENT, CannotWrite, Storage
 from luxgen.frontends.structure import tensors_in, to_arg
-from luxgen.frontends.vocabulary import (
-    FIELD_NAMES,
-    METADATA,
-    RANDOM,
-    RANDOM_OPTION,
-    SHAPES,
-)
+from luxgen.frontends.vocabulary import METADATA, RANDOM, SHAPES
 from luxgen.ir.program import Guard, Op, Write
 from luxgen.ir.values import Arg, Leaf, Node, Value
 
@@ -53,9 +51,9 @@ INLINE_CONSTANT = 16  # constants of up to this many elements are written as lit
 class Tracer(TorchFunctionMode):
     """Records one forward of `model`; use `trace`."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, has_rule: HasRule) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.has_rule = model, has_rule
         self.sites: list[Site] = []
         self.constants: dict[tuple[str, ...], torch.Tensor] = {}
         self.storage = Storage(self._emit)
@@ -161,6 +159,12 @@ class Tracer(TorchFunctionMode):
                 if key is not None and label not in noted.setdefault(key, []):
                     noted[key].append(label)
 
+    def note_return(self, frame: FrameType) -> None:
+        """A user's function returns: no later op would see its local names."""
+        if self.stack:
+            with quiet():
+                self._note_names(frame)
+
     def _emit(
         self, name: str, args: dict[str, Any], like: torch.Tensor, output: int
     ) -> Value:
@@ -220,6 +224,44 @@ class Tracer(TorchFunctionMode):
             self._refuse(str(error), "use a supported call form")
             self._hold_unknown(out)
             return out
+        if self.has_rule(call.name) or call.name in RANDOM:
+            return self._run(call, func, args, kwargs)
+        return self._apart(call, func, args, kwargs)
+
+    def _apart(
+        self,
+        call: Call,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Record the ATen ops of a call without a rule, or, failing that, itself."""
+        before = {k: to_arg(v, self.arg) for k, v in call.args.items()}
+        sources = list(tensors_in(list(call.args.values())))
+        start = len(self.scope.items)
+        with taken_apart(self.has_rule, self._run) as parts:
+            out = func(*args, **kwargs)
+        made = list(tensors_in(out))
+        if not made and not call.inplace:
+            del self.scope.items[start:]
+            if sources:
+                self._data(call.name, sources, out)
+        elif parts.missing or not all(self.storage.knows(t) for t in made):
+            del self.scope.items[start:]
+            if call.inplace:
+                self._write(call, before, sources[0])
+            else:
+                self._add(call, before, out, sources)
+        return out
+
+    def _run(
+        self,
+        call: Call,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Run one call that stays whole and record it."""
         before = {k: to_arg(v, self.arg) for k, v in call.args.items()}
         sources = list(tensors_in(list(call.args.values())))
         out = func(*args, **kwargs)
@@ -227,7 +269,7 @@ class Tracer(TorchFunctionMode):
             if call.inplace and sources:
                 self._write(call, before, sources[0])
             elif sources:
-                self._data(name, sources, out)
+                self._data(call.name, sources, out)
             return out
         if call.inplace or any(out is t for t in (kwargs.get("out"),) if t is not None):
             target = kwargs.get("out")
@@ -262,22 +304,8 @@ class Tracer(TorchFunctionMode):
             self.storage.hold(tensor, value, parent, (call.name, view, k))
 
     def _with_state(self, record: Op) -> None:
-        kind = RANDOM.get(record.name)
-        if record.name in RANDOM_OPTION:
-            option, off = RANDOM_OPTION[record.name]
-            kind = "DropoutState" if record.args.get(option, off) != off else None
-        if kind is None:
-            return
-        field = FIELD_NAMES.get(record.name, record.name)
-        count = sum(
-            isinstance(i, Op) and i.state is not None and i.name == record.name
-            for i in self.scope.items
-        )
         taken = vars(self.modules[self.scope.path])["_modules"]
-        field = f"{field}_{count + 1}" if count else field
-        while field in taken:
-            field += "_"
-        record.kind, record.state = kind, (*self.scope.path, field)
+        give_state(record, self.scope, taken)
 
     def _update_statistics(self, call: Call, args: dict[str, Any]) -> None:
         """F.batch_norm in training replaces the running statistics it was given."""
@@ -493,7 +521,8 @@ class Tracer(TorchFunctionMode):
         self.calls[id(module)] = count + 1
         scope = Scope(path, type(module).__name__, count, doc=_doc(module))
         with quiet():
-            scope.args = self._bound_args(module, scope, args, kwargs)
+            bound = forward_arguments(module, args, kwargs, self.arg)
+            scope.args, scope.required = bound
         if not self.stack:
             self.root = scope
         before, self.owner = self.owner, ".".join(path)
@@ -511,33 +540,6 @@ class Tracer(TorchFunctionMode):
             self.stack.pop()
             self.owner = before
         return out
-
-    def _bound_args(
-        self, module: nn.Module, scope: Scope, args: tuple[Any, ...], kwargs: Any
-    ) -> dict[str, Arg]:
-        """Arguments by forward's parameter names; those left out aren't there."""
-        signature = inspect.signature(module.forward)
-        try:
-            bound = signature.bind(*args, **kwargs).arguments
-        except TypeError:
-            bound = {f"x{k}": a for k, a in enumerate(args)} | kwargs
-            return {k: to_arg(v, self.arg) for k, v in bound.items()}
-        result: dict[str, Arg] = {}
-        required: list[str] = []
-        for name, item in bound.items():
-            kind = signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                result |= {k: to_arg(v, self.arg) for k, v in item.items()}
-            elif kind is inspect.Parameter.VAR_POSITIONAL:
-                for k, each in enumerate(item):
-                    result[f"{name}_{k}"] = to_arg(each, self.arg)
-                    required.append(f"{name}_{k}")
-            else:
-                result[name] = to_arg(item, self.arg)
-                if signature.parameters[name].default is inspect.Parameter.empty:
-                    required.append(name)
-        scope.required = tuple(required)
-        return result
 
     def _rebound_buffers(
         self, module: nn.Module, path: tuple[str, ...], before: dict[str, Any]
@@ -566,33 +568,20 @@ def _doc(module: nn.Module) -> str:
     return inspect.cleandoc(doc) if doc else ""
 
 
-@contextmanager
-def _noted_returns(tracer: Tracer) -> Iterator[None]:
-    """Note local names when a user's function returns: no later op would see them."""
-
-    def profile(frame: FrameType, event: str, _arg: Any) -> None:
-        if (
-            event == "return"
-            and tracer.stack
-            and names.is_user_code(frame.f_code.co_filename)
-        ):
-            with quiet():
-                tracer._note_names(frame)
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
-
-
 def trace(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, training: bool
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    training: bool,
+    has_rule: HasRule = every_rule,
 ) -> Trace:
-    """Run `model` once, for real, in the given mode; nothing of it is changed."""
+    """Run `model` once, for real, in the given mode; nothing of it is changed.
+
+    Calls whose op has no rule are recorded as the ATen ops they are made of.
+    """
     with unchanged(model), torch.no_grad(), ExitStack() as stack:
-        tracer = Tracer(model)
+        tracer = Tracer(model, has_rule)
         model.train(training)
         for tensor in tensors_in((args, kwargs)):
             if not tracer.storage.knows(tensor):
@@ -602,6 +591,6 @@ def trace(
         stack.enter_context(shimmed_builtins())
         stack.enter_context(guards_to(tracer.guard))
         stack.enter_context(tracer)
-        stack.enter_context(_noted_returns(tracer))
+        stack.enter_context(noted_returns(tracer.note_return))
         model(*args, **kwargs)
     return Trace(tracer.root, tracer.sites, tracer.constants)

@@ -22,6 +22,11 @@ def rules(table: str = "RULES") -> dict[str, Rule]:
     return merged
 
 
+def has_rule(name: str) -> bool:
+    """Whether any row translates ops of this name."""
+    return name in rules() or name in rules("STATEFUL")
+
+
 def template(op: Op, *, stateful: bool = False) -> str:
     """The NumPy expression for `op`, in terms of its argument names."""
     rule = rules("STATEFUL" if stateful else "RULES").get(op.name)
