@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import luxgen
+from luxgen.errors import InputError
 from tests.semantics.agree import agree, refused
 
 
@@ -747,7 +748,7 @@ def test_weight_norm() -> None:
 
 
 def test_old_weight_norm() -> None:
-    with pytest.warns(FutureWarning):
+    with pytest.warns(FutureWarning), torch.no_grad():
         layer = nn.utils.weight_norm(nn.Linear(4, 4))
     agree(Hooked(layer), x())
 
@@ -778,8 +779,9 @@ def test_initialised_lazy_module() -> None:
     agree(model, x())
 
 
-def test_lazy_module_is_refused_or_initialised() -> None:
-    agree(Hooked(nn.LazyLinear(4)), x())
+def test_lazy_module_without_a_first_call_is_refused() -> None:
+    with pytest.raises(InputError, match="child.weight belongs to a lazy layer"):
+        luxgen.transpile(Hooked(nn.LazyLinear(4)), (x(),))
 
 
 def test_packed_sequence_is_refused() -> None:

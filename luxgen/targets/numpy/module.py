@@ -79,6 +79,7 @@ def module_text(
         "table": table(program),
         "fixed_sizes": bool(fixed_inputs(program)),
         "num_parameters": sum(_size(leaf) for leaf in leaves_of(program.ps)),
+        "mixed_parameters": len({leaf.dtype for leaf in leaves_of(program.ps)}) > 1,
         "inputs": repr(_inputs(program)),
         "outputs": repr(_outputs(program.main.result, program)),
         "tied": repr(program.tied) if program.tied else "",
