@@ -27,21 +27,24 @@ def conv1d(
     weight: Array,
     bias: Array | None = None,
     *,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
 ) -> Array:
     """Correlate x (N, C, L) with weight (O, C, k): (N, O, L')."""
     if padding != 0:
-        x = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
-    reach = weight.shape[2]
+        (p,) = ntuple(padding, 1)
+        x = np.pad(x, ((0, 0), (0, 0), (p, p)))
+    k = weight.shape[2]
     if dilation != 1:
-        reach = dilation * (reach - 1) + 1
-    windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=2)
-    if dilation != 1:
-        windows = windows[..., ::dilation]
+        (d,) = ntuple(dilation, 1)
+        reach = d * (k - 1) + 1
+        windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=2)[..., ::d]
+    else:
+        windows = np.lib.stride_tricks.sliding_window_view(x, k, axis=2)
     if stride != 1:
-        windows = windows[:, :, ::stride]
+        (s,) = ntuple(stride, 1)
+        windows = windows[:, :, ::s]
     y = correlate(windows, weight)  # from (N, C, L', k)
     return y if bias is None else y + bias[:, None]
 
@@ -62,10 +65,11 @@ def conv2d(
     kh, kw = weight.shape[2:]
     if dilation != 1:
         dh, dw = ntuple(dilation, 2)
-        kh, kw = dh * (kh - 1) + 1, dw * (kw - 1) + 1
-    windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(2, 3))
-    if dilation != 1:
+        reach = dh * (kh - 1) + 1, dw * (kw - 1) + 1
+        windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(2, 3))
         windows = windows[..., ::dh, ::dw]
+    else:
+        windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(2, 3))
     if stride != 1:
         sh, sw = ntuple(stride, 2)
         windows = windows[:, :, ::sh, ::sw]
@@ -89,10 +93,12 @@ def conv3d(
     kd, kh, kw = weight.shape[2:]
     if dilation != 1:
         dd, dh, dw = ntuple(dilation, 3)
-        kd, kh, kw = dd * (kd - 1) + 1, dh * (kh - 1) + 1, dw * (kw - 1) + 1
-    windows = np.lib.stride_tricks.sliding_window_view(x, (kd, kh, kw), axis=(2, 3, 4))
-    if dilation != 1:
+        reach = dd * (kd - 1) + 1, dh * (kh - 1) + 1, dw * (kw - 1) + 1
+        windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(2, 3, 4))
         windows = windows[..., ::dd, ::dh, ::dw]
+    else:
+        reach = (kd, kh, kw)
+        windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(2, 3, 4))
     if stride != 1:
         sd, sh, sw = ntuple(stride, 3)
         windows = windows[:, :, ::sd, ::sh, ::sw]
@@ -108,9 +114,11 @@ def correlate(windows: Array, weight: Array) -> Array:
     y = np.empty((n, len(weight), math.prod(size)), windows.dtype)
     order = (0, 1, *range(2 + nd, 2 + 2 * nd), *range(2, 2 + nd))
     line = math.prod(size[1:])
-    rows = 1 + 2**20 * size[0] // (windows.size + 1)  # bounds the copies below
+    scratch = max(2**17, 2 * weight.size)  # elements of `windows` copied at a time
+    rows = 1 + scratch * size[0] // (windows.size + 1)
     for i in range(0, size[0], rows):
         part = windows[:, :, i : i + rows].transpose(order)  # (N, C, *kernel, *out)
-        columns = part.reshape(n, kernel.shape[1], math.prod(part.shape[-nd:]))
-        np.matmul(kernel, columns, out=y[:, :, i * line : (i + rows) * line])
+        shape = (n, kernel.shape[1], math.prod(part.shape[-nd:]))
+        out = y[:, :, i * line : (i + rows) * line]
+        np.matmul(kernel, part.reshape(shape), out=out)
     return y.reshape(n, len(weight), *size)

@@ -23,20 +23,26 @@ def conv_transpose(
     """Spread x (N, C, *size) by weight (C, O / groups, *kernel) to (N, O, *out)."""
     n, c, *count = x.shape
     nd, kernel, outs = len(count), weight.shape[2:], weight.shape[1] * groups
-    steps, gaps = ntuple(stride, nd), ntuple(dilation, nd)
-    pads, extra = ntuple(padding, nd), ntuple(output_padding, nd)
-    sizes = zip(count, steps, pads, gaps, kernel, extra, strict=True)
-    size = tuple(
-        (m - 1) * s - 2 * p + d * (k - 1) + 1 + e for m, s, p, d, k, e in sizes
-    )
     planes: Array = x.reshape(n, c, math.prod(count))
     rows: Array = weight.reshape(c, -1).T
     if groups != 1:
         planes = x.reshape(n, groups, c // groups, math.prod(count))
         rows = weight.reshape(groups, c // groups, -1).swapaxes(1, 2)
+    steps, reach = ntuple(stride, nd), kernel
+    if dilation != 1:
+        gaps = ntuple(dilation, nd)
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(gaps, kernel, strict=True))
+    sizes = zip(count, steps, reach, strict=True)
+    size = tuple((m - 1) * s + r for m, s, r in sizes)
+    if output_padding != 0:
+        extra = ntuple(output_padding, nd)
+        size = tuple(m + e for m, e in zip(size, extra, strict=True))
     y = np.empty((n, outs, *size), x.dtype)
-    step = 1 + 2**20 // (rows[..., 0].size * math.prod(count) + 1)  # bounds `windows`
+    step = 1 + 2**18 // (rows[..., 0].size * math.prod(count) + 1)  # bounds `windows`
     for i in range(0, n, step):
         windows = (rows @ planes[i : i + step]).reshape(-1, outs, *kernel, *count)
-        y[i : i + step] = overlap_add(windows, size, steps, pads, gaps)
+        y[i : i + step] = overlap_add(windows, size, steps, dilation=dilation)
+    if padding != 0:
+        pads = zip(ntuple(padding, nd), size, strict=True)
+        y = y[(slice(None), slice(None), *(slice(p, m - p) for p, m in pads))]
     return y if bias is None else y + bias.reshape(-1, *[1] * nd)

@@ -38,30 +38,34 @@ def fold(
 ) -> Array:
     """Add the columns x (N, C * kh * kw, blocks) up into images (N, C, H, W)."""
     size, kernel = ntuple(output_size, 2), ntuple(kernel_size, 2)
-    options = (ntuple(stride, 2), ntuple(padding, 2), ntuple(dilation, 2))
+    steps, pads, gaps = ntuple(stride, 2), ntuple(padding, 2), ntuple(dilation, 2)
+    room = tuple(m + 2 * p for m, p in zip(size, pads, strict=True))
     count = [
-        (m + 2 * p - d * (k - 1) - 1) // s + 1
-        for m, k, s, p, d in zip(size, kernel, *options, strict=True)
+        (m - d * (k - 1) - 1) // s + 1
+        for m, d, k, s in zip(room, gaps, kernel, steps, strict=True)
     ]
     windows = x.reshape(len(x), x.shape[1] // math.prod(kernel), *kernel, *count)
-    return overlap_add(windows, size, *options)
+    y = overlap_add(windows, room, steps, dilation=dilation)
+    return y[:, :, pads[0] : pads[0] + size[0], pads[1] : pads[1] + size[1]]
 
 
 def overlap_add(
     windows: Array,
     size: tuple[int, ...],
     stride: tuple[int, ...],
-    padding: tuple[int, ...],
-    dilation: tuple[int, ...],
+    *,
+    dilation: int | tuple[int, ...] = 1,
 ) -> Array:
     """Add windows (N, C, *kernel, *count) up where they lie in (N, C, *size)."""
     nd, both = len(size), (slice(None),) * 2
     kernel, count = windows.shape[2 : 2 + nd], windows.shape[2 + nd :]
-    room = [m + 2 * p for m, p in zip(size, padding, strict=True)]
-    y = np.zeros((*windows.shape[:2], *room), windows.dtype)
+    y = np.zeros((*windows.shape[:2], *size), windows.dtype)
     for offset in np.ndindex(*kernel):
-        place = zip(offset, dilation, stride, count, strict=True)
-        spots = [slice(o * d, o * d + s * m, s) for o, d, s, m in place]
+        start = offset
+        if dilation != 1:
+            gaps = ntuple(dilation, nd)
+            start = tuple(o * d for o, d in zip(offset, gaps, strict=True))
+        place = zip(start, stride, count, strict=True)
+        spots = [slice(o, o + s * m, s) for o, s, m in place]
         y[(*both, *spots)] += windows[(*both, *offset)]
-    inside = [slice(p, p + m) for p, m in zip(padding, size, strict=True)]
-    return y[(*both, *inside)]
+    return y

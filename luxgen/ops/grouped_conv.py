@@ -20,20 +20,25 @@ def grouped_conv(
     A matrix product applies every row of a kernel to the windows of the last axis;
     the rows' results, shifted by their place in the kernel, are then added up.
     """
-    (n, c), (outs, part) = x.shape[:2], weight.shape[:2]
-    groups, nd = c // part, x.ndim - 2
+    (n, c), (outs, part), nd = x.shape[:2], weight.shape[:2], x.ndim - 2
     if padding != 0:
         x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in ntuple(padding, nd))])
-    *height, width = weight.shape[2:]
-    (*sy, sx), (*dy, dx) = ntuple(stride, nd), ntuple(dilation, nd)
-    reach = dx * (width - 1) + 1
+    groups, (*height, width) = c // part, weight.shape[2:]
+    *down, right = ntuple(stride, nd)
+    reach = weight.shape[2:]
+    if dilation != 1:
+        gaps = ntuple(dilation, nd)
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(gaps, reach, strict=True))
     planes = x.reshape(n * groups, part, *x.shape[2:])
-    windows = np.lib.stride_tricks.sliding_window_view(planes, reach, axis=-1)
-    windows = np.moveaxis(windows[..., ::sx, ::dx], -1, 2)  # (., part, kw, *rows, W')
+    windows = np.lib.stride_tricks.sliding_window_view(planes, reach[-1], axis=-1)
+    windows = windows[..., ::right, :]
+    if dilation != 1:
+        windows = windows[..., :: gaps[-1]]
+    windows = np.moveaxis(windows, -1, 2)  # (N * groups, part, kw, *rows, W')
     kernels = weight.reshape(groups, outs // groups, part, *weight.shape[2:])
     kernels = np.moveaxis(kernels, 2, -2).reshape(groups, -1, part * width)
-    sizes = zip(x.shape[2:-1], height, sy, dy, strict=True)
-    size = [(rows - d * (k - 1) - 1) // s + 1 for rows, k, s, d in sizes]
+    sizes = zip(x.shape[2:-1], reach[:-1], down, strict=True)
+    size = [(rows - r) // s + 1 for rows, r, s in sizes]
     y = np.zeros((n * groups, outs // groups, *size, windows.shape[-1]), x.dtype)
     step = 1 + 2**18 // (windows[:1].size + 1)  # planes at once: bounds the copies
     for i in range(0, n * groups, step):
@@ -42,8 +47,11 @@ def grouped_conv(
         rows = kernel @ some.reshape(len(some), part * width, -1)
         rows = rows.reshape(len(some), outs // groups, *height, *some.shape[3:])
         for offset in np.ndindex(*height):
-            place = zip(offset, sy, dy, size, strict=True)
-            shifted = [slice(o * d, o * d + s * m, s) for o, s, d, m in place]
+            start = offset
+            if dilation != 1:
+                start = tuple(o * d for o, d in zip(offset, gaps[:-1], strict=True))
+            place = zip(start, down, size, strict=True)
+            shifted = [slice(o, o + s * m, s) for o, s, m in place]
             y[i : i + step] += rows[(slice(None), slice(None), *offset, *shifted)]
     y = y.reshape(n, outs, *y.shape[2:])
     return y if bias is None else y + bias.reshape(-1, *[1] * nd)

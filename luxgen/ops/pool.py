@@ -10,16 +10,18 @@ from luxgen.ops.types import Array
 
 def max_pool1d(
     x: Array,
-    kernel_size: int,
+    kernel_size: int | tuple[int, ...],
     *,
-    stride: int | None = None,
-    padding: int = 0,
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
     ceil_mode: bool = False,
 ) -> Array:
     """Maximum of each window of x (..., L)."""
-    k, s = kernel_size, kernel_size if stride is None else stride
+    (k,) = ntuple(kernel_size, 1)
+    (s,) = ntuple(kernel_size if stride is None else stride, 1)
     if padding != 0 or ceil_mode:
-        x = pad_windows(x, (k,), (s,), (padding,), -np.inf, ceil_mode=ceil_mode)
+        pads = ntuple(padding, 1)
+        x = pad_windows(x, (k,), (s,), pads, -np.inf, ceil_mode=ceil_mode)
     count = (x.shape[-1] - k) // s + 1
     y: Array = np.maximum.reduce([x[..., i : i + s * count : s] for i in range(k)])
     return y
@@ -66,21 +68,24 @@ def max_pool3d(
 
 def avg_pool1d(
     x: Array,
-    kernel_size: int,
+    kernel_size: int | tuple[int, ...],
     *,
-    stride: int | None = None,
-    padding: int = 0,
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
     """Mean of each window of x (..., L)."""
-    n, k, s = x.shape[-1], kernel_size, kernel_size if stride is None else stride
+    (k,) = ntuple(kernel_size, 1)
+    (s,) = ntuple(kernel_size if stride is None else stride, 1)
     if padding != 0 or ceil_mode:
-        x = pad_windows(x, (k,), (s,), (padding,), 0.0, ceil_mode=ceil_mode)
+        (p,) = ntuple(padding, 1)
+        n = x.shape[-1]
+        x = pad_windows(x, (k,), (s,), (p,), 0.0, ceil_mode=ceil_mode)
     count = (x.shape[-1] - k) // s + 1
     y: Array = np.add.reduce([x[..., i : i + s * count : s] for i in range(k)])
     if ceil_mode or not count_include_pad:
-        y /= window_spans(n, count, k, s, padding, count_include_pad)
+        y /= window_spans(n, count, k, s, p, count_include_pad)
     else:
         y /= k
     return y
@@ -195,12 +200,14 @@ def max_pool_with_indices(
 
     The first of equal maxima wins, and the last NaN, as in torch.
     """
-    nd = len(kernel_size)
+    nd, reach = len(kernel_size), kernel_size
     steps = kernel_size if stride is None else stride
-    pads, gaps = ntuple(padding, nd), ntuple(dilation, nd)
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(gaps, kernel_size, strict=True))
+    if dilation != 1:
+        gaps = ntuple(dilation, nd)
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(gaps, kernel_size, strict=True))
     places = np.arange(math.prod(x.shape[-nd:])).reshape(x.shape[-nd:])
     if padding != 0 or ceil_mode:
+        pads = ntuple(padding, nd)
         x = pad_windows(x, reach, steps, pads, -np.inf, ceil_mode=ceil_mode)
         places = pad_windows(places, reach, steps, pads, -1, ceil_mode=ceil_mode)
     sizes = zip(x.shape[-nd:], reach, steps, strict=True)
@@ -209,8 +216,11 @@ def max_pool_with_indices(
     index = np.full(best.shape, -1)
     lead = (slice(None),) * (x.ndim - nd)
     for offset in np.ndindex(*kernel_size):
-        grid = zip(offset, gaps, steps, count, strict=True)
-        spots = tuple(slice(o * d, o * d + s * m, s) for o, d, s, m in grid)
+        start = offset
+        if dilation != 1:
+            start = tuple(o * d for o, d in zip(offset, gaps, strict=True))
+        grid = zip(start, steps, count, strict=True)
+        spots = tuple(slice(o, o + s * m, s) for o, s, m in grid)
         value, place = x[(*lead, *spots)], places[spots]
         first = (index < 0) & (place >= 0)
         better = (value > best) | (value != value) | first
@@ -229,8 +239,8 @@ def max_unpool(
 ) -> Array:
     """Zeros with the values of x at their flat `indices` in each plane."""
     nd = len(kernel_size)
-    steps = kernel_size if stride is None else stride
     if output_size is None:
+        steps = kernel_size if stride is None else stride
         sizes = zip(x.shape[-nd:], steps, ntuple(padding, nd), kernel_size, strict=True)
         output_size = tuple((n - 1) * s - 2 * p + k for n, s, p, k in sizes)
     lead, points = x.shape[:-nd], math.prod(x.shape[-nd:])

@@ -45,9 +45,10 @@ def interpolate_linear(
         n = x.shape[axis]
         if m == n:
             continue
-        at = np.maximum((np.arange(m) + 0.5) * step - 0.5, 0)
         if align_corners:
             at = np.arange(m) * ((n - 1) / max(m - 1, 1))
+        else:
+            at = np.maximum((np.arange(m) + 0.5) * step - 0.5, 0)
         low = np.minimum(at.astype(np.int64), n - 1)
         part = np.minimum(at - low, 1)
         taps = np.stack([low, np.minimum(low + 1, n - 1)])
@@ -65,9 +66,10 @@ def interpolate_cubic(
     """Resize x (N, C, *size) by Keys' cubic convolution, a = -0.75."""
     for axis, m, step in resize_steps(x, size, scale_factor):
         n = x.shape[axis]
-        at = (np.arange(m) + 0.5) * step - 0.5
         if align_corners:
             at = np.arange(m) * ((n - 1) / max(m - 1, 1))
+        else:
+            at = (np.arange(m) + 0.5) * step - 0.5
         taps = np.floor(at).astype(np.int64) + np.arange(-1, 3)[:, None]
         weights = cubic_kernel(at - taps, -0.75)
         x = resample(x, axis, np.clip(taps, 0, n - 1), weights)
@@ -113,8 +115,9 @@ def resize_steps(
     """
     sizes = list(enumerate(x.shape))[2:]
     if scale_factor is not None:
-        scaled = zip(sizes, scale_factor, strict=True)
-        return [(axis, int(n * s), 1 / s) for (axis, n), s in scaled][::-1]
+        size = scaled_size(x, scale_factor) if size is None else size
+        scaled = zip(sizes, size, scale_factor, strict=True)
+        return [(axis, m, 1 / s) for (axis, _), m, s in scaled][::-1]
     if size is None:
         raise ValueError("one of size and scale_factor must be given")
     return [(axis, m, n / m) for (axis, n), m in zip(sizes, size, strict=True)][::-1]

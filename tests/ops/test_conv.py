@@ -10,10 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from luxgen.ops.conv import conv2d
+from luxgen.ops.conv import conv1d, conv2d
 from tests.ops.opcheck import check
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -169,6 +170,15 @@ def test_memory_is_bounded() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * (x.nbytes + y.nbytes)
+
+
+def test_one_dim_takes_a_tuple_as_well() -> None:
+    """Options that differ between calls of a function arrive as torch keeps them."""
+    x, weight = randn(2, 4, 13).numpy(), randn(6, 4, 3).numpy()
+    options = {"stride": 2, "padding": 1, "dilation": 2}
+    tuples = {name: (value,) for name, value in options.items()}
+    expected = conv1d(x, weight, **options)
+    np.testing.assert_array_equal(conv1d(x, weight, **tuples), expected)
 
 
 def test_text() -> None:

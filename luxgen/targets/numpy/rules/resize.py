@@ -41,8 +41,8 @@ def upsample(mode: str, *, corners: bool = False, antialias: bool = False) -> Ru
         size = per_axis(op, "output_size", nd) or per_axis(op, "size", nd)
         scale = per_axis(op, "scale_factors", nd) or per_axis(op, "scale_factor", nd)
         names = [n for n in ("scales", "scales_d", "scales_h", "scales_w") if op.has(n)]
-        if len(names) == nd:  # given as well, they decide over output_size
-            size, scale = None, f"({', '.join(names)},)"
+        if len(names) == nd:
+            scale = f"({', '.join(names)},)"
         align = corners or flag(op, "align_corners")
         return resized(op, mode, size, scale, corners=align, antialias=antialias)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from luxgen.ir.values import Option
 from luxgen.targets.numpy.helpers import helper_function
 from luxgen.targets.numpy.rules.op import Op, Refused
 
@@ -26,6 +27,8 @@ def per_axis(op: Op, name: str, nd: int) -> str | None:
     value = op.args.get(name)
     if value is None or value in ((), []):
         return None
+    if isinstance(value, Option):  # a number or one per axis, by the call
+        return f"ntuple({name}, {nd})"
     if not isinstance(value, (tuple, list)):
         return str((value,) * nd) if constant(value) else f"({name},) * {nd}"
     if len(value) == 1 < nd:
