@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -153,6 +154,8 @@ def run_torch(
 ) -> tuple[Any, Results, dict[str, np.ndarray[Any, Any]]]:
     """Result (arrays in torch's structure), every module's results, buffers after."""
     results: Results = []
+    if double:
+        model = _double_copy(model)
     with unchanged(model), torch.no_grad(), ExitStack() as stack:
         model.train(training)
         stack.enter_context(_noted(model, results))
@@ -171,6 +174,22 @@ def run_torch(
             structure = to_arg(out, lambda v: to_numpy(v) if isinstance(v, torch.Tensor) else v)
             buffers = {n: to_numpy(b) for n, b in model.named_buffers()}
     return structure, results, buffers
+
+
+def _double_copy(model: nn.Module) -> nn.Module:
+    """A float64 copy, so that layers which look at their own dtype agree with it.
+
+    A large model isn't copied: its parameters are widened where they are used.
+    """
+    if sum(p.numel() for p in model.parameters()) > _COPIED:
+        return model
+    try:
+        return copy.deepcopy(model).double()
+    except Exception:  # a model that can't be copied
+        return model
+
+
+_COPIED = 20_000_000  # parameters
 
 
 def _copies(item: Any) -> Any:
