@@ -10,6 +10,7 @@ from torch import nn
 
 from luxgen.errors import UnsupportedError
 from luxgen.frontends.decompose import HasRule, every_rule
+from luxgen.frontends.carried import carried
 from luxgen.frontends.dims import Size, choose, resized
 from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
@@ -69,7 +70,12 @@ def build(
             )
             fixed = [*fixed, why]
     train, test = traces
-    sites = list(dict.fromkeys([*train.sites, *test.sites]))
+    inputs = [resized(args, kwargs, free, k) for k in (1, 0)]
+    sites = [*train.sites, *test.sites]
+    for each, training in ((train, True), (test, False)):
+        if each.changed:
+            sites += carried(model, each.changed, inputs, training)
+    sites = list(dict.fromkeys(sites))
     if sites:
         raise UnsupportedError(sites)
     for each in (train, test):

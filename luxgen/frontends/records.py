@@ -36,8 +36,12 @@ Record = Op | Write | Guard | Branch | Scope
 
 @dataclass(eq=False)
 class Trace:
-    """A whole run: the root call, and every place that can't be translated."""
+    """A whole run: the root call, and every place that can't be translated.
+
+    `changed` are attributes that the run changed, by module path and name.
+    """
 
     root: Scope
     sites: list[Site]
     constants: dict[tuple[str, ...], Any]
+    changed: list[tuple[str, str]] = field(default_factory=list)

@@ -17,6 +17,7 @@ from luxgen.errors import Site
 from luxgen.frontends import leaves, names
 from luxgen.frontends.assertions import only_asserts
 from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
+from luxgen.frontends.carried import attributes_of, changed
 from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
 from luxgen.frontends.forward_arguments import forward_arguments
 from luxgen.frontends.noted_returns import noted_returns
@@ -583,6 +584,7 @@ def trace(
     with unchanged(model), torch.no_grad(), ExitStack() as stack:
         tracer = Tracer(model, has_rule)
         model.train(training)
+        before = attributes_of(model)
         for tensor in tensors_in((args, kwargs)):
             if not tracer.storage.knows(tensor):
                 value = Value(dtype_name(tensor.dtype), tuple(tensor.shape))
@@ -593,4 +595,6 @@ def trace(
         stack.enter_context(tracer)
         stack.enter_context(noted_returns(tracer.note_return))
         model(*args, **kwargs)
-    return Trace(tracer.root, tracer.sites, tracer.constants)
+        stack.close()
+        left = changed(model, before)
+    return Trace(tracer.root, tracer.sites, tracer.constants, left)
