@@ -63,7 +63,9 @@ def module_text(
     tied = " | {n: w[first] for n, first in TIED.items()}" if program.tied else ""
     result = f"from_state_dict(w{tied}{seed})"
     setup = setup_text(init, saved, result=result, seeded=seeded)
-    made = setup_text(init, unsaved, result="w")
+    outside = tuple(_dotted(leaf) for leaf in unsaved)
+    others = "w" if not setup.stored else f"{{n: w[n] for n in {outside!r}}}"
+    made = setup_text(init, unsaved, result=others)  # `_stored()` holds all of them
     stored = {**setup.stored, **made.stored}
     constants = _constants(made.lines) if unsaved else []
     needed = "\n".join([*functions, *setup.lines, *constants])
