@@ -64,6 +64,19 @@ def instance_norm_layer(
     return batch_norm(x, st.running_mean, st.running_var, *ps, eps=eps), st
 
 
+def instance_norm_unbatched(
+    x: Array,
+    ps: Any,
+    st: BatchNormState,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Array, BatchNormState]:
+    """instance_norm_layer of x (C, ...): a batch of one."""
+    y, st = instance_norm_layer(x[None], ps, st, momentum=momentum, eps=eps)
+    return y[0], st
+
+
 def batch_norm(
     x: Array,
     running_mean: Array,

@@ -103,3 +103,56 @@ def mvlgamma(x: Array, p: int) -> Array:
     for k in range(p):
         y += lgamma(z - 0.5 * k)
     return y.astype(x.dtype)
+
+
+def gammainc(x: Array, other: Array) -> Array:
+    """Regularised lower incomplete gamma function of shape x at `other`."""
+    return gamma_parts(x, other)[0]
+
+
+def gammaincc(x: Array, other: Array) -> Array:
+    """Regularised upper incomplete gamma function of shape x at `other`."""
+    return gamma_parts(x, other)[1]
+
+
+def gamma_parts(x: Array, other: Array) -> tuple[Array, Array]:
+    """Lower and upper part: Kummer's series up to x + 1, Lentz' fraction beyond.
+
+    NaN for negative arguments; where one of them is 0 or inf, the limit.
+    """
+    a, z = np.broadcast_arrays(x.astype(np.float64), other.astype(np.float64))
+    usual = (a > 0) & (z > 0) & np.isfinite(a) & np.isfinite(z)
+    a1, z1 = np.where(usual, a, 1), np.where(usual, z, 1)
+    below = z1 < a1 + 1
+    factor = np.exp(a1 * np.log(z1) - z1 - lgamma(a1))
+
+    near = np.where(below, z1, 1)
+    shape = np.where(below, a1, 1)
+    term = total = 1 / shape
+    while np.any(np.abs(term) > 1e-17 * np.abs(total)):
+        shape = shape + 1
+        term = term * near / shape
+        total = total + term
+
+    far = np.where(below, a1 + 2, z1)
+    b = far + 1 - a1
+    c, d = np.full_like(b, 1e300), 1 / b
+    fraction = d
+    for k in range(1, 10_000):
+        a_k = -k * (k - a1)
+        b = b + 2
+        d = 1 / (a_k * d + b)
+        c = b + a_k / c
+        fraction = fraction * (d * c)
+        if np.all(np.abs(d * c - 1) < 1e-16):
+            break
+    lower = np.where(below, factor * total, 1 - factor * fraction)
+    upper = np.where(below, 1 - factor * total, factor * fraction)
+    edge = np.where(a == 0, 1.0, np.where(z == 0, 0.0, np.nan))
+    edge = np.where((a == 0) & (z == 0), np.nan, edge)
+    edge = np.where((z == np.inf) & np.isfinite(a), 1.0, edge)
+    edge = np.where((a == np.inf) & np.isfinite(z), 0.0, edge)
+    edge = np.where((a < 0) | (z < 0) | np.isnan(a) | np.isnan(z), np.nan, edge)
+    dtype = np.result_type(x, other)
+    lower, upper = np.where(usual, lower, edge), np.where(usual, upper, 1 - edge)
+    return lower.astype(dtype), upper.astype(dtype)

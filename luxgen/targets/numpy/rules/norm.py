@@ -64,10 +64,11 @@ def normalize(op: Op) -> str:
 
 def instance_norm_layer(op: Op) -> str:
     """momentum=None leaves the statistics as they are: torch passes 0."""
+    form = "unbatched" if op.const("unbatched", False) else "layer"
     if op.args.get("momentum", 0.1) is None:
-        text = stateful(op, "instance_norm_layer", "momentum")
+        text = stateful(op, f"instance_norm_{form}", "momentum", "unbatched")
         return f"{text[:-1]}, momentum=0.0)"
-    return stateful(op, "instance_norm_layer")
+    return stateful(op, f"instance_norm_{form}", "unbatched")
 
 
 RULES: dict[str, Rule] = {
