@@ -44,6 +44,8 @@ def _norm_layer(name: str) -> Callable[..., Bound | None]:
             reason = f"{input.shape[1]} channels into BatchNorm of {m.num_features}"
             raise Unleafable(reason, "give inputs with num_features channels")
         args: dict[str, Any] = {"input": input, "ps": Weights if m.affine else None}
+        if name == "instance_norm_layer":
+            _option(args, "unbatched", input.dim() == m._get_no_batch_dim(), False)
         _option(args, "momentum", m.momentum, 0.1)
         _option(args, "eps", m.eps, 1e-5)
         return name, args, "BatchNormState"

@@ -26,10 +26,10 @@ def native_group_norm(op: Op) -> str:
 
 def batch_norm(op: Op) -> str:
     """F.batch_norm: its new running statistics are `batch_norm_update`'s."""
-    if op.const("training", False):
-        kept = ("running_mean", "running_var")
-        return call(op, "batch_norm_training", *kept, *MODE)
-    return call(op, "batch_norm", *MODE)
+    by_own = call(op, "batch_norm_training", "running_mean", "running_var", *MODE)
+    if op.is_tensor("training"):  # the mode, known at run time
+        return f"{by_own} if training else {call(op, 'batch_norm', *MODE)}"
+    return by_own if op.const("training", False) else call(op, "batch_norm", *MODE)
 
 
 def instance_norm(op: Op) -> str:
