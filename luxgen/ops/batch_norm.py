@@ -18,7 +18,7 @@ class BatchNormState(NamedTuple):
 
 def batch_norm_layer(
     x: Array,
-    ps: Any,
+    ps: tuple[Array, Array],
     st: BatchNormState,
     *,
     momentum: float | None = 0.1,
@@ -36,9 +36,19 @@ def batch_norm_layer(
             (1 - momentum) * st.running_var + momentum * n / (n - 1) * var,
             tracked,
         )
-    if ps is None:
-        return batch_norm(x, mean, var, eps=eps), st
-    return batch_norm(x, mean, var, *ps, eps=eps), st
+    return batch_norm(x, mean, var, weight=ps[0], bias=ps[1], eps=eps), st
+
+
+def batch_norm_plain(
+    x: Array,
+    st: BatchNormState,
+    *,
+    momentum: float | None = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Array, BatchNormState]:
+    """nn.BatchNorm with affine=False."""
+    one = np.ones_like(st.running_var)
+    return batch_norm_layer(x, (one, 0 * one), st, momentum=momentum, eps=eps)
 
 
 def instance_norm_layer(
@@ -128,7 +138,6 @@ def batch_norm_update(
 ) -> tuple[Array, Array]:
     """The running statistics after F.batch_norm(x, ..., training=True)."""
     mean, var, n = batch_statistics(x)
-    return (
-        (1 - momentum) * running_mean + momentum * mean,
-        (1 - momentum) * running_var + momentum * n / (n - 1) * var,
-    )
+    running_mean = (1 - momentum) * running_mean + momentum * mean
+    running_var = (1 - momentum) * running_var + momentum * n / (n - 1) * var
+    return running_mean, running_var

@@ -31,6 +31,7 @@ class Naming:
 
     classes: dict[str, dict[Tree, str]]
     results: dict[tuple[str, ...], str] = field(default_factory=dict)
+    splats: dict[str, int] = field(default_factory=dict)  # fields of `*ps.fc`, by function
 
     def merged(self) -> dict[Any, str]:
         return {**self.classes["ps"], **self.classes["st"], **self.results}
@@ -64,6 +65,8 @@ def function_text(
         function, access, naming.merged(), reserved, lambda v: comment(program, v), probe
     )
     lines = [f"    {'    ' * indent}{text}" for indent, text in body.write()]
+    for text, fields in access.by_text.items():
+        naming.splats[f"{function.name}: {text}"] = len(fields)
     lines = [_without_long_comment(line) for line in lines]
     if function is program.main and (checked := fixed_inputs(program)):
         given = ", ".join(f"{p.name}={body.parameter(p)}" for p in checked)

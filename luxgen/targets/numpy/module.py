@@ -69,8 +69,7 @@ def module_text(
     stored = {**setup.stored, **made.stored}
     constants = _constants(made.lines) if unsaved else []
     needed = "\n".join([*functions, *setup.lines, *constants])
-    splats = {k: len(v) for k, v in _splats(program).items()}
-    helpers = helper_texts(needed, extra=_state_kinds(program), splats=splats)
+    helpers = helper_texts(needed, extra=_state_kinds(program), splats=naming.splats)
     view: dict[str, Any] = {
         "source": header.source,
         "command": header.command,
@@ -155,10 +154,6 @@ def _state_kinds(program: Program) -> list[str]:
 def _has_modes(st: Tree) -> bool:
     flags = any(isinstance(c, Flag) for n in _nodes(st) for c in n.children.values())
     return flags or any(n.kind == "DropoutState" for n in _nodes(st))
-
-
-def _splats(program: Program) -> dict[str, list[str]]:
-    return {}
 
 
 def _inputs(program: Program) -> dict[str, Any]:

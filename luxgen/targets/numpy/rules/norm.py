@@ -62,6 +62,13 @@ def normalize(op: Op) -> str:
     return call(op, "normalize_over", "p")
 
 
+def batch_norm_layer(op: Op) -> str:
+    """nn.BatchNorm with its own weight and bias, or plain."""
+    if op.has("ps"):
+        return stateful(op, "batch_norm_layer")
+    return stateful(op, "batch_norm_plain", "ps")
+
+
 def instance_norm_layer(op: Op) -> str:
     """momentum=None leaves the statistics as they are: torch passes 0."""
     form = "unbatched" if op.const("unbatched", False) else "layer"
@@ -87,6 +94,6 @@ RULES: dict[str, Rule] = {
 }
 
 STATEFUL: dict[str, Rule] = {
-    "batch_norm_layer": lambda op: stateful(op, "batch_norm_layer"),
+    "batch_norm_layer": batch_norm_layer,
     "instance_norm_layer": instance_norm_layer,
 }
