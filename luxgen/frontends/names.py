@@ -10,7 +10,12 @@ from types import FrameType
 import torch
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_SKIP = (os.path.dirname(torch.__file__) + os.sep, _OURS + os.sep, "<frozen", "<string>")
+_SKIP = (
+    os.path.dirname(torch.__file__) + os.sep,
+    _OURS + os.sep,
+    "<frozen",
+    "<string>",
+)
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 
 
@@ -25,6 +30,14 @@ def user_frame() -> FrameType | None:
     """The innermost frame that is neither torch's nor luxgen's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and not is_user_code(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def calling_frame() -> FrameType | None:
+    """The innermost frame that isn't luxgen's: torch's own code counts."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS + os.sep):
         frame = frame.f_back
     return frame
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.distributions import Distribution
 from torch.nn.parameter import is_lazy
 
 from luxgen.frontends.shadow import guards_to
@@ -84,6 +85,17 @@ def intercepted_calls(handler: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def unvalidated() -> Iterator[None]:
+    """Distributions without checks of their arguments' values."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def following_mode(model: nn.Module) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from luxgen.frontends.shadow import ShadowFloat, ShadowInt, plain, shadow
 
 _FOREIGN = frozenset({
     "torch", "numpy", "sympy", "builtins", "luxgen", "math", "random", "sys",
-    "typing", "typing_extensions", "pytest", "_pytest", "einops",
+    "typing", "typing_extensions", "pytest", "_pytest",
 })  # fmt: skip
 
 
@@ -28,7 +29,11 @@ class _IntMeta(type):
         return issubclass(item, int)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not kwargs and isinstance(args[0], (ShadowInt, ShadowFloat)):
+        if (
+            len(args) == 1
+            and not kwargs
+            and isinstance(args[0], (ShadowInt, ShadowFloat))
+        ):
             if isinstance(args[0], ShadowInt):
                 return args[0]
             return shadow(int(plain(args[0])), "int(_0)", args[0])
@@ -78,9 +83,27 @@ class _Math:
 _MATH = _Math()
 
 
+def _uncached(cached: Any) -> Any:
+    """A cached function, computed anew where a size is given: a hit loses it."""
+
+    @functools.wraps(cached)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(_holds_size(a) for a in (*args, *kwargs.values())):
+            return cached.__wrapped__(*args, **kwargs)
+        return cached(*args, **kwargs)
+
+    return call
+
+
+def _holds_size(item: Any) -> bool:
+    if isinstance(item, tuple):
+        return any(_holds_size(i) for i in item)
+    return isinstance(item, (ShadowInt, ShadowFloat))
+
+
 @contextmanager
 def shimmed_builtins() -> Iterator[None]:
-    """Shadow `int`, `len` and `math` in every user module while tracing."""
+    """Shadow `int`, `len`, `math` and caches in every user module while tracing."""
     done: list[tuple[ModuleType, str, Any]] = []
     standard = (sys.base_prefix + "/lib/python3.", sys.prefix + "/lib/python3.")
     for name, module in list(sys.modules.items()):
@@ -95,6 +118,10 @@ def shimmed_builtins() -> Iterator[None]:
             if key not in vars(module):
                 done.append((module, key, None))
                 vars(module)[key] = stand_in
+        for key, held in list(vars(module).items()):
+            if type(held) is functools._lru_cache_wrapper:
+                done.append((module, key, held))
+                vars(module)[key] = _uncached(held)
         if vars(module).get("math") is math:
             done.append((module, "math", math))
             vars(module)["math"] = _MATH

@@ -29,6 +29,7 @@ from luxgen.frontends.running import (
     plain_attributes,
     quiet,
     unchanged,
+    unvalidated,
 )
 from luxgen.frontends.shadow import (
     Compared,
@@ -95,7 +96,11 @@ class Tracer(TorchFunctionMode):
         if isinstance(item, torch.Tensor):
             if not self.storage.knows(item):
                 self._hold_constant(item)
-            return self.storage.current(item)
+            try:
+                return self.storage.current(item)
+            except CannotWrite as error:
+                self._refuse(str(error), "read it before the write, or copy it")
+                return self.storage.peek(item)
         if isinstance(item, (ShadowInt, ShadowFloat)):
             return item.dim
         if isinstance(item, torch.dtype):
@@ -166,15 +171,11 @@ class Tracer(TorchFunctionMode):
             with quiet():
                 self._note_names(frame)
 
-    def _emit(
-        self, name: str, args: dict[str, Any], like: torch.Tensor, output: int
-    ) -> Value:
+    def _emit(self, name: str, args: dict[str, Any], like: torch.Tensor) -> Value:
         """An op that functionalisation adds: its result looks like `like`."""
-        outs = [
-            Value(dtype_name(like.dtype), tuple(like.shape)) for _ in range(output + 1)
-        ]
-        self._record(Op(name, args, tuple(outs) if output else outs[0]))
-        return outs[output]
+        value = Value(dtype_name(like.dtype), tuple(like.shape))
+        self._record(Op(name, args, value))
+        return value
 
     # -- torch functions ----------------------------------------------------------
 
@@ -302,7 +303,9 @@ class Tracer(TorchFunctionMode):
                 continue
             source = self.storage.current(parent)
             view = {key: (PARENT if v is source else v) for key, v in args.items()}
-            self.storage.hold(tensor, value, parent, (call.name, view, k))
+            self.storage.hold(
+                tensor, value, parent, (call.name, view, k), len(tensors) > 1
+            )
 
     def _with_state(self, record: Op) -> None:
         taken = vars(self.modules[self.scope.path])["_modules"]
@@ -347,7 +350,7 @@ class Tracer(TorchFunctionMode):
         values = [self.arg(t) for t in sources]
         if all(v in self.fixed_values for v in values):
             return
-        if only_asserts(names.user_frame()):
+        if only_asserts(names.user_frame()) or only_asserts(names.calling_frame()):
             return
         self._refuse(
             f"{name} makes Python depend on the data ({out!r:.40} in this run)",
@@ -591,6 +594,7 @@ def trace(
                 tracer.storage.hold(tensor, value)
         stack.enter_context(intercepted_calls(tracer.call_module))
         stack.enter_context(shimmed_builtins())
+        stack.enter_context(unvalidated())
         stack.enter_context(guards_to(tracer.guard))
         stack.enter_context(tracer)
         stack.enter_context(noted_returns(tracer.note_return))

@@ -74,14 +74,18 @@ class _Alignment:
         for a, b in zip(left, right, strict=False):
             self.item(a, b)
         if len(left) != len(right):
-            line = _line((left if len(left) > len(right) else right)[min(len(left), len(right))])
+            line = _line(
+                (left if len(left) > len(right) else right)[min(len(left), len(right))]
+            )
             raise Misaligned("the number of steps depends on a size", line)
         guards = [i for i in second.items if isinstance(i, Guard)]
         ours = [i for i in first.items if isinstance(i, Guard)]
         for guard, twin in zip(ours, guards, strict=False):
             self.line = guard.line
             guard.condition = self.guard(guard, twin)
-        first.items = [i for i in first.items if not _idle_guard(i)]
+        first.items = [
+            i for i in first.items if not (_idle_guard(i) or _steers_nothing(i))
+        ]
 
     def guard(self, guard: Guard, twin: Guard) -> Dim:
         return self._dim(guard.condition)
@@ -99,7 +103,9 @@ class _Alignment:
             a.args = {k: self.arg(v, b.args[k], tensors) for k, v in a.args.items()}
             ours, theirs = a.outs, b.outs
             if len(ours) != len(theirs):
-                raise Misaligned(f"{a.name}: how many results depends on a size", self.line)
+                raise Misaligned(
+                    f"{a.name}: how many results depends on a size", self.line
+                )
             for x, y in zip(ours, theirs, strict=True):
                 self._pair(x, y)
         elif isinstance(a, Write) and isinstance(b, Write):
@@ -130,7 +136,9 @@ class _Alignment:
             return {k: self.arg(v, b[k], near) for k, v in a.items()}
         if isinstance(a, Structure):
             fields = zip(a.fields, b.fields, strict=True)
-            return Structure(a.name, tuple((k, self.arg(v, w, near)) for (k, v), (_, w) in fields))
+            return Structure(
+                a.name, tuple((k, self.arg(v, w, near)) for (k, v), (_, w) in fields)
+            )
         if isinstance(a, slice):
             pairs = ((a.start, b.start), (a.stop, b.stop), (a.step, b.step))
             return slice(*(self.arg(x, y, near) for x, y in pairs))
@@ -192,7 +200,13 @@ def _explanations(a: Any, b: Any, values: Any) -> Iterator[Dim]:
         assert y is not None
         if a * y == b * x and x and a % x == 0 and type(a) is int:
             yield Dim(f"_0 * {a // x}", (dim,), a, b)
-        if type(a) is int and a and x // a and x // (x // a) == a and y // (x // a) == b:
+        if (
+            type(a) is int
+            and a
+            and x // a
+            and x // (x // a) == a
+            and y // (x // a) == b
+        ):
             yield Dim(f"_0 // {x // a}", (dim,), a, b)
         if a - x == b - y and type(a) is int:
             yield Dim(f"_0 + {a - x}" if a > x else f"_0 - {x - a}", (dim,), a, b)
@@ -210,6 +224,13 @@ def _steering(items: list[Record]) -> list[Record]:
 def _idle_guard(item: Record) -> bool:
     """A guard on sizes that are the same at every input tells nothing."""
     return isinstance(item, Guard) and not _free(item.condition)
+
+
+def _steers_nothing(item: Record) -> bool:
+    """A guard that came out otherwise in the witness, which took the same steps."""
+    if not isinstance(item, Guard) or item.condition.witness is None:
+        return False
+    return bool(item.condition.witness) != item.outcome
 
 
 def _free(dim: Any) -> bool:

@@ -24,7 +24,9 @@ def probe(item: Item, expression: ast.expr) -> ast.expr:
         return ast.Call(ast.Name("call_"), args, expression.keywords)
     assert isinstance(item, Op)
     if item.name in _INNER and item.state is not None:
-        expression = _Off().visit(expression)
+        always = ast.Constant(item.kind.startswith("Always"))
+        off = _Off().visit(expression)
+        expression = ast.Call(ast.Name("inner_"), [always, off], [])
     elif item.state is not None and item.kind != "BatchNormState":
         name = ast.Constant(item.name)
         expression = ast.Call(ast.Name("random_"), [name, expression], [])
@@ -53,10 +55,21 @@ class Recorder:
     def __init__(self) -> None:
         self.results: list[tuple[str, Any]] = []
         self.random: list[tuple[str, Any]] = []
+        self.inner: set[bool] = set()  # inner dropout: does it ignore the mode?
         self._stack: list[tuple[str, dict[str, int]]] = [("", {})]
 
     def names(self) -> dict[str, Callable[..., Any]]:
-        return {"probe_": self.probe, "call_": self.call, "random_": self.draw}
+        return {
+            "probe_": self.probe,
+            "call_": self.call,
+            "random_": self.draw,
+            "inner_": self.within,
+        }
+
+    def within(self, always: bool, value: Any) -> Any:
+        """Note that dropout inside an op was switched off for the comparison."""
+        self.inner.add(always)
+        return value
 
     def _path(self, relative: str) -> str:
         """The absolute path; "*" is how often this place was reached in this call."""

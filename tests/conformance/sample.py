@@ -47,7 +47,7 @@ def check_sample(sample: Sample) -> str:
         notes.append("shape, dtype and finiteness only" if drawing else "p=0")
     twin = copy.deepcopy(sample)
     generated = luxgen.transpile(twin.module, twin.args, twin.kwargs)
-    text = execute(generated.source)
+    text = generated.load()
     ours, ours_state = run_generated(text, generated.weights, sample)
     low = forward(sample)
     if drawing:
@@ -73,13 +73,6 @@ def _compare_state(
         raise MismatchError(f"state_dict: {different[:5]} differ")
     for name, tensor in low.items():
         compare_leaf(name, np.asarray(ours[name]), tensor, high[name])
-
-
-def execute(source: str) -> types.ModuleType:
-    """Run a generated module's text."""
-    module = types.ModuleType("generated")
-    exec(compile(source, "<generated>", "exec"), module.__dict__)
-    return module
 
 
 def run_generated(
