@@ -82,9 +82,9 @@ def mish(x: Array) -> Array:
 
 def softplus(x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
-    z = beta * x
-    y = np.log1p(np.exp(np.minimum(z, threshold))) / beta
-    return np.where(z > threshold, x, y)
+    z = x if beta == 1 else beta * x
+    y = np.where(z > threshold, z, np.log1p(np.exp(np.minimum(z, threshold))))
+    return y if beta == 1 else y / beta
 
 
 def softsign(x: Array) -> Array:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from luxgen.ir.values import Value
+from luxgen.ir.values import Leaf, Value
 from luxgen.ops.batch_norm import (
     BatchNormState,
     batch_norm_layer,
@@ -128,6 +128,16 @@ def test_batch_norm(shape: tuple[int, ...]) -> None:
     check(F.batch_norm, x, None, None, None, bias, True, 0.3, 1e-3)
     check(torch.batch_norm, x, weight, bias, mean, var, False, 0.1, 1e-5, False)
     check(F.batch_norm, x[:0], mean, var, weight, bias)
+
+
+def test_batch_norm_asks_the_mode() -> None:
+    args: dict[str, Any] = {"input": Value("float32", (2, 3)), "eps": 1e-3}
+    args |= {"running_mean": ..., "running_var": ...}
+    args["training"] = Leaf(("training",), "st", "bool", ())
+    assert template(Op("batch_norm", args)) == (
+        "batch_norm_training(input, eps=eps) if training "
+        "else batch_norm(input, running_mean, running_var, eps=eps)"
+    )
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.4])

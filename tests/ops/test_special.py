@@ -154,7 +154,9 @@ def test_orthogonal_polynomials(name: str) -> None:
     x = np.array([-2.5, -1, -0.3, 0, 0.7, 1, 3])[:, None]
     n = np.array([-1.0, 0, 1, 2, 3, 7, 12])
     exact = getattr(S, name)(torch.from_numpy(x), torch.from_numpy(n)).numpy()
-    np.testing.assert_allclose(helper_function(name)(x, n), exact, rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(
+        helper_function(name)(x, n), exact, rtol=1e-11, atol=1e-15
+    )
 
 
 def test_bessel_functions_of_both_kinds_obey_their_wronskian() -> None:
