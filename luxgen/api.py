@@ -200,7 +200,8 @@ class _Job:
 
     def weights(self, built: Built) -> dict[str, Array]:
         """state_dict, and constants that no code makes again."""
-        held = {n: to_view(t) for n, t in self.model.state_dict().items()}
+        saved = self.model.state_dict().items()  # may hold other objects as well
+        held = {n: to_view(t) for n, t in saved if isinstance(t, torch.Tensor)}
         stored = {".".join(p): to_numpy(t) for p, t in built.constants.items()}
         unsaved = {
             n: to_numpy(t) for n, t in self.model.named_buffers()

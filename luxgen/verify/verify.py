@@ -63,7 +63,7 @@ def verify(
     recorder_names = Recorder().names()
     watched = load(probed, "luxgen_probed", recorder_names, weights)
     ps, st = _trees(module, weights)
-    saved = model.state_dict().keys()
+    saved = {n for n, t in model.state_dict().items() if isinstance(t, torch.Tensor)}
     if saved != module.state_dict(ps, st).keys():
         raise VerificationError("state_dict(from_state_dict(w)) has other keys than w")
     for training, which in runs:
@@ -118,17 +118,18 @@ def _run(
         model, args, kwargs, training=training, drawn=recorder.random, double=False
     )
     try:
-        high, high_layers, _ = run_torch(
+        high, high_layers, true_buffers = run_torch(
             model, args, kwargs, training=training, drawn=recorder.random, double=True
         )
     except Exception:  # some op has no float64 kernel: torch's float32 is the truth
-        high, high_layers = low, low_layers
+        high, high_layers, true_buffers = low, low_layers, buffers
     total = compare_all(arrays_in(ours_probed), _flat(low), _flat(high))
     acted = bool(recorder.inner) if training else True in recorder.inner
     if not acted:  # else the text draws what torch can't be given
         ours, new = module.apply(*inputs[0], ps, st, **inputs[1])
         plain = compare_all(arrays_in(ours), _flat(low), _flat(high))
-        total = total.worst(plain).worst(_state(module, ps, new, buffers))
+        state = _state(module, ps, new, buffers, true_buffers)
+        total = total.worst(plain).worst(state)
     return total, _layers(recorder, low_layers, high_layers)
 
 
@@ -142,12 +143,19 @@ def _moved(module: types.ModuleType, tree: Any) -> Any:
     return tree
 
 
-def _state(module: types.ModuleType, ps: Any, st: Any, buffers: dict[str, Any]) -> Difference:
-    """Buffers after the call, against torch's."""
+def _state(
+    module: types.ModuleType,
+    ps: Any,
+    st: Any,
+    buffers: dict[str, Any],
+    truth: dict[str, Any],
+) -> Difference:
+    """Buffers after the call, against torch's; `truth` in float64 where known."""
     total = NONE
     for name, array in module.state_dict(ps, st).items():
         if name in buffers:
-            each = compare_all([np.asarray(array)], [buffers[name]], [])
+            true = [truth[name]] if name in truth else []
+            each = compare_all([np.asarray(array)], [buffers[name]], true)
             if not each.passed:
                 total = total.worst(Difference(each.ours, each.torch, f"buffer {name}: {each.reason}"))
     return total
