@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,8 +16,10 @@ from luxgen.ir.values import Leaf, Value
 from luxgen.ops.batch_norm import (
     BatchNormState,
     batch_norm_layer,
+    batch_norm_plain,
     batch_norm_update,
     instance_norm_layer,
+    instance_norm_unbatched,
 )
 from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op, Refused
@@ -186,24 +189,24 @@ def run_layer(
         track_running_stats=True,
     ).double()
     high.load_state_dict(layer.state_dict())
-    ps = None
+    given = (None,) if function is instance_norm_layer else ()
     if layer.affine:
         with torch.no_grad():
             layer.weight.normal_()
             layer.bias.normal_()
             high.weight.copy_(layer.weight)
             high.bias.copy_(layer.bias)
-        ps = Affine(layer.weight.detach().numpy(), layer.bias.detach().numpy())
+        given = (Affine(layer.weight.detach().numpy(), layer.bias.detach().numpy()),)
     st = torch_state(layer)
     with torch.no_grad():
         for step in range(steps):
             batch = x * (step + 1) + step
-            y, st = function(batch.numpy(), ps, st, **options)
+            y, st = function(batch.numpy(), *given, st, **options)
             compare(y, layer(batch), high(batch.double()))
             states_match(st, layer, high)
         layer.eval()
         high.eval()
-        y, st2 = function(x.numpy(), ps, st._replace(training=False), **options)
+        y, st2 = function(x.numpy(), *given, st._replace(training=False), **options)
         compare(y, layer(x), high(x.double()))
     assert st2 == st._replace(training=False)
 
@@ -219,7 +222,8 @@ def test_batch_norm_layer(affine: bool, momentum: float | None) -> None:
         (nn.BatchNorm3d, (2, 3, 2, 3, 2)),
     ):
         torch_layer = layer(3, momentum=momentum, affine=affine)
-        run_layer(batch_norm_layer, torch_layer, torch.randn(shape), 3, **options)
+        function = batch_norm_layer if affine else batch_norm_plain
+        run_layer(function, torch_layer, torch.randn(shape), 3, **options)
 
 
 @pytest.mark.parametrize("affine", [False, True])
@@ -231,6 +235,17 @@ def test_instance_norm_layer(affine: bool) -> None:
     ):
         torch_layer = layer(3, affine=affine, track_running_stats=True)
         run_layer(instance_norm_layer, torch_layer, torch.randn(shape), 3)
+
+
+def test_instance_norm_without_a_batch() -> None:
+    low = nn.InstanceNorm1d(3, affine=True, track_running_stats=True)
+    high = copy.deepcopy(low).double()
+    ps = Affine(low.weight.detach().numpy(), low.bias.detach().numpy())
+    x, st = torch.randn(3, 7), torch_state(low)
+    with torch.no_grad():
+        y, st = instance_norm_unbatched(x.numpy(), ps, st)
+        compare(y, low(x), high(x.double()))
+    states_match(st, low, high)
 
 
 def test_batch_norm_of_many_rows_keeps_its_precision() -> None:
@@ -245,9 +260,9 @@ def test_one_value_per_channel_raises_as_torch_does(shape: tuple[int, ...]) -> N
         F.batch_norm(x, None, None, training=True)
     st = BatchNormState(np.zeros(3, np.float32), np.ones(3, np.float32), np.asarray(0))
     with pytest.raises(ValueError, match="more than 1 value per channel") as ours:
-        batch_norm_layer(x.numpy(), None, st)
+        batch_norm_plain(x.numpy(), st)
     assert str(ours.value)[:60] == str(theirs.value)[:60]
-    batch_norm_layer(x.numpy(), None, st._replace(training=False))
+    batch_norm_plain(x.numpy(), st._replace(training=False))
 
 
 def test_layers_as_templates() -> None:
@@ -257,12 +272,17 @@ def test_layers_as_templates() -> None:
         (
             "batch_norm_layer",
             {"ps": None, "momentum": None, "eps": 1e-3},
-            "batch_norm_layer(input, ps, state, momentum=momentum, eps=eps)",
+            "batch_norm_plain(input, state, momentum=momentum, eps=eps)",
         ),
         (
             "instance_norm_layer",
             {"ps": ..., "momentum": None},
             "instance_norm_layer(input, ps, state, momentum=0.0)",
+        ),
+        (
+            "instance_norm_layer",
+            {"ps": ..., "unbatched": True},
+            "instance_norm_unbatched(input, ps, state)",
         ),
     ]
     for name, args, expected in rows:
