@@ -303,9 +303,8 @@ class Tracer(TorchFunctionMode):
                 continue
             source = self.storage.current(parent)
             view = {key: (PARENT if v is source else v) for key, v in args.items()}
-            self.storage.hold(
-                tensor, value, parent, (call.name, view, k), len(tensors) > 1
-            )
+            several = not isinstance(out, torch.Tensor)
+            self.storage.hold(tensor, value, parent, (call.name, view, k), several)
 
     def _with_state(self, record: Op) -> None:
         taken = vars(self.modules[self.scope.path])["_modules"]
