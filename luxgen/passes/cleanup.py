@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from luxgen.ir.program import (
     Branch,
     Call,
@@ -16,7 +18,7 @@ from luxgen.ir.program import (
     items_in,
     outs_of,
 )
-from luxgen.ir.values import Arg, Value, atoms, map_arg
+from luxgen.ir.values import Arg, Dim, Value, atoms, map_arg
 from luxgen.passes.functions import rewrite
 
 SAME = frozenset(
@@ -43,6 +45,8 @@ def _forward(function: Function) -> None:
         return
 
     def visit(arg: Arg) -> Arg:
+        if isinstance(arg, Dim):
+            return replace(arg, args=tuple(visit(a) for a in arg.args))
         while isinstance(arg, Value) and arg in same:
             arg = same[arg]
         return arg
