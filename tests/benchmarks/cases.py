@@ -54,8 +54,9 @@ def torch_model(case: str) -> nn.Module:
 
 
 def numpy_module(case: str) -> types.ModuleType:
-    """The case's generated module."""
-    return load(GOLDEN / case / f"{case}.py", f"golden_{case}")
+    """The case's generated module: the file beside model.py."""
+    (path,) = set((GOLDEN / case).glob("*.py")) - {GOLDEN / case / "model.py"}
+    return load(path, f"golden_{case}")
 
 
 def load(path: Path, name: str) -> types.ModuleType:
