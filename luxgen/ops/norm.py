@@ -18,7 +18,11 @@ def layer_norm(
     """Normalise over the last axis, or the last `dims` ones (biased variance)."""
     axes = -1 if dims == 1 else tuple(range(-dims, 0))
     y: Array = x - x.mean(axis=axes, keepdims=True)
-    y /= np.sqrt(np.square(y).mean(axis=axes, keepdims=True) + eps)
+    if dims == 1:
+        var = np.einsum("...i,...i->...", y, y)[..., None] / x.shape[-1]
+    else:
+        var = np.square(y).mean(axis=axes, keepdims=True)
+    y /= np.sqrt(var + eps)
     if weight is not None:
         y *= weight
     if bias is not None:
