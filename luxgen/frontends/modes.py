@@ -113,7 +113,8 @@ class _Merge:
             or train.owner.split(".")[-1] == (train.state or ("",))[-1]
         ):
             return
-        on = train.args.pop("training", True), test.args.get("training", True)
+        default = train.name != "rrelu"  # F.rrelu's is False
+        on = train.args.pop("training", default), test.args.get("training", default)
         option, off = RANDOM_OPTION.get(train.name, ("", None))
         if option:
             on = (train.args.get(option, off) != off, test.args.get(option, off) != off)
@@ -121,6 +122,8 @@ class _Merge:
             train.kind = "AlwaysDropoutState"
         if on == (False, False):
             train.kind, train.state = "", None
+            if train.name == "rrelu":
+                return  # with the mean slope
             train.name, train.args = "identity", {"input": train.args["input"]}
 
     def translate(self, key: Any) -> Any:

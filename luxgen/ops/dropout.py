@@ -14,6 +14,16 @@ class DropoutState(NamedTuple):
     training: bool = True
 
 
+class AlwaysDropoutState(DropoutState):
+    """Of a call that the mode doesn't reach: F.dropout(x) drops in testing too."""
+
+    __slots__ = ()
+
+    @property
+    def training(self) -> bool:
+        return True
+
+
 def dropout(
     x: Array, st: DropoutState, *, p: float = 0.5
 ) -> tuple[Array, DropoutState]:

@@ -66,7 +66,8 @@ class Classes:
 
     def _required(self, child: Tree) -> str:
         if not child.sequence:
-            return self.names[child]
+            always = child.kind == "AlwaysDropoutState"  # what dropout returns
+            return "DropoutState" if always else self.names[child]
         places = [
             self.annotation(child.children[str(k)]) if str(k) in child.children else "None"
             for k in range(child.length)
