@@ -116,6 +116,60 @@ class GPT(nn.Module):
         loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1))
         return logits, loss
 
+    def num_parameters(self, *, embeddings: bool = True) -> int:
+        """How many parameters there are; the tied head counts once."""
+        total = sum(p.numel() for p in self.parameters())
+        return total if embeddings else total - self.wpe.weight.numel()
+
+    def flops_per_token(self) -> int:
+        """Multiply-adds of a forward and backward pass, PaLM's appendix B."""
+        c = self.config
+        attention = 12 * c.n_layer * c.n_embd * c.block_size
+        return 6 * self.num_parameters() + attention
+
+    def utilisation(self, tokens_per_second: float, peak_flops: float) -> float:
+        """The share of the machine's peak that training reaches."""
+        return tokens_per_second * self.flops_per_token() / peak_flops
+
+    def crop_block_size(self, block_size: int) -> None:
+        """Keep the first positions only: a shorter context than was trained."""
+        if block_size > self.config.block_size:
+            raise ValueError(f"block_size is {self.config.block_size} already")
+        self.config.block_size = block_size
+        self.wpe.weight = nn.Parameter(self.wpe.weight[:block_size])
+
+    def configure_optimizer(
+        self, weight_decay: float, lr: float, betas: tuple[float, float]
+    ) -> torch.optim.AdamW:
+        """AdamW that decays matrices and embeddings, not biases and norms."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        decayed = [p for p in parameters if p.dim() >= 2]
+        others = [p for p in parameters if p.dim() < 2]
+        groups = [
+            {"params": decayed, "weight_decay": weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=lr, betas=betas)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        idx: Tensor,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:
+        """Continue the sequences idx (B, T) by sampling one token at a time."""
+        for _ in range(max_new_tokens):
+            logits = self(idx[:, -self.config.block_size :])
+            logits = logits[:, -1, :] / temperature
+            if top_k is not None:
+                least = torch.topk(logits, min(top_k, logits.size(-1))).values[:, [-1]]
+                logits = logits.masked_fill(logits < least, float("-inf"))
+            probs = F.softmax(logits, dim=-1)
+            idx = torch.cat((idx, torch.multinomial(probs, num_samples=1)), dim=1)
+        return idx
+
 
 def example_inputs() -> tuple[Tensor]:
     """Two token sequences."""

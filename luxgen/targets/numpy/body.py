@@ -274,6 +274,10 @@ class Body:
         self.states = before
         for path in whole:
             self._replace_state(path, ast.Name(self._state_name(path)))
+        if branch.condition is not None and _may_precede(test, train):
+            # as a person writes it: the plain case first, then the optional child
+            self.lines += [(indent - 1, text) for indent, text in test]
+            test = []
         if train:
             self.line(f"if {flag}:")
             self.lines += train
@@ -495,6 +499,18 @@ def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
         if found is not None:
             return found
     return None
+
+
+
+def _may_precede(plain: list[Line], others: list[Line]) -> bool:
+    """Whether `plain` lines may run before a block that then assigns the same names."""
+
+    def names(lines: list[Line], kind: type[ast.expr_context]) -> set[str]:
+        tree = ast.parse("\n".join(text for _, text in lines if not text.endswith(":")))
+        nodes = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        return {n.id for n in nodes if isinstance(n.ctx, kind)}
+
+    return bool(plain) and not names(plain, ast.Store) & names(others, ast.Load)
 
 
 def _negated(condition: ast.expr) -> ast.expr:

@@ -214,13 +214,13 @@ def _params_doc(program: Program) -> str:
     leaf = next(leaves_of(program.ps), None)
     if leaf is None:
         return "Empty: the model has no parameters."
-    return "Trainable leaves, named as in state_dict."
+    return ""
 
 
 def _state_doc(program: Program) -> str:
     if not program.st.children:
         return "Empty: no buffers, dropout or carry."
-    return "All that a forward pass may change or read beside `ps`."
+    return ""
 
 
 def _result_class(structure: Structure, naming: Naming) -> ClassText:

@@ -27,7 +27,7 @@ def embedding(op: Op) -> str:
     """
     refuse_max_norm(op)
     index = "indices" if "indices" in op.args else "input"
-    return f"embedding({index}, weight)"
+    return f"weight[{index}]"
 
 
 def embedding_bag(op: Op) -> str:
