@@ -26,6 +26,7 @@ from luxgen.ir.program import (
     outs_of,
 )
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Structure, Value, atoms, map_arg
+from luxgen.passes.escapes import made_inside
 
 
 def to_function(scope: Scope) -> Function:
@@ -35,7 +36,8 @@ def to_function(scope: Scope) -> Function:
 
 def _function(scope: Scope, own: dict[Any, Value]) -> tuple[Function, list[Arg]]:
     """A function and what its caller passes; `own` maps those to values inside."""
-    body = _flat([_item(item, scope.path) for item in scope.items])
+    sizes: dict[Any, Value] = {}
+    body = _flat([_item(item, scope.path, sizes) for item in scope.items])
     params, passed = [], []
     unused = dict(own)
     for name, arg in scope.args.items():
@@ -47,8 +49,7 @@ def _function(scope: Scope, own: dict[Any, Value]) -> tuple[Function, list[Arg]]
         scope.class_name, scope.path, params, body, scope.result, scope.names,
         doc=scope.doc, call=scope.call,
     )  # fmt: skip
-    if own:
-        rewrite(function, lambda a: _substituted(a, own))
+    _substitute(function, own | sizes)
     _resolve_sizes(function)
     passed += _capture(function)
     _relative(function)
@@ -68,11 +69,24 @@ def _is_traced(arg: Any) -> bool:
     return isinstance(arg, (Value, Leaf, Dim))
 
 
+def _substitute(function: Function, own: dict[Any, Value]) -> None:
+    """Read what was given, or returned by a callee, from its value in `function`."""
+    if not own:
+        return
+    for outer, value in own.items():
+        if isinstance(outer, Dim) and outer in function.names:
+            function.names.setdefault(value, []).extend(function.names.pop(outer))
+    rewrite(function, lambda a: _substituted(a, own))
+
+
 def _substituted(arg: Arg, own: dict[Any, Value]) -> Arg:
     if not _is_traced(arg):
         return arg
     if arg in own:
-        return own[arg]
+        value = own[arg]
+        if isinstance(arg, Dim):
+            return Dim("_0", (value,), arg.value, arg.witness)
+        return value
     if isinstance(arg, Dim):
         args = tuple(map_arg(lambda a: _substituted(a, own), a) for a in arg.args)
         return replace(arg, args=args)
@@ -98,21 +112,24 @@ def _parts(arg: Arg) -> list[Any]:
     return found
 
 
-def _item(record: Record, path: Path) -> Any:
+def _item(record: Record, path: Path, sizes: dict[Any, Value]) -> Any:
+    """A step of a function; `sizes` gathers the sizes that its calls return."""
     if not isinstance(record, Scope):
         if isinstance(record, Branch):
-            record.training = _flat([_item(i, path) for i in record.training])
-            record.testing = _flat([_item(i, path) for i in record.testing])
+            record.training = _flat([_item(i, path, sizes) for i in record.training])
+            record.testing = _flat([_item(i, path, sizes) for i in record.testing])
         return record
     if record.path[: len(path)] != path or record.path == path or _reaches_out(record):
-        return _inlined(record, path)
-    result = record.result
+        return _inlined(record, path, sizes)
+    result, inside = record.result, set(made_inside(record))
     function, passed = _function(record, _own_values(record))
     made = {v for i in function.body for v in outs_of(i)}
-    return Call(function, record.path, passed, _results(result, made))
+    return Call(function, record.path, passed, _results(result, made, inside, sizes))
 
 
-def _results(result: Arg, made: set[Value]) -> Arg:
+def _results(
+    result: Arg, made: set[Value], inside: set[Value], sizes: dict[Any, Value]
+) -> Arg:
     """What the caller gets: each value once, placeholders for what it has already."""
     seen: set[Value] = set()
 
@@ -122,7 +139,12 @@ def _results(result: Arg, made: set[Value]) -> Arg:
             return arg
         if isinstance(arg, (Value, Leaf)):
             return Value(arg.dtype, arg.shape, arg.witness)
-        return None if isinstance(arg, Dim) else arg
+        if isinstance(arg, Dim):
+            value = Value(arg.dtype)
+            if not arg.fixed and any(a in inside for a in atoms(arg)):
+                sizes.setdefault(arg, value)
+            return value
+        return arg
 
     return map_arg(visit, result)
 
@@ -155,9 +177,9 @@ def _below(items: list[Any]) -> Iterator[Any]:
             yield from _below([*item.training, *item.testing])
 
 
-def _inlined(scope: Scope, path: Path) -> list[Any]:
+def _inlined(scope: Scope, path: Path, sizes: dict[Any, Value]) -> list[Any]:
     """A module that lives elsewhere in the tree: its steps, at their own paths."""
-    return _flat([_item(i, path) for i in scope.items])
+    return _flat([_item(i, path, sizes) for i in scope.items])
 
 
 def _flat(items: list[Any]) -> list[Any]:
@@ -242,7 +264,7 @@ def _capture(function: Function) -> list[Arg]:
             name = f"captured_{k}" if name in taken else name
             taken.add(name)
             function.params.append(Param(name, value))
-        rewrite(function, lambda a: _substituted(a, captured))
+        _substitute(function, captured)
     return list(captured)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 FLOOR = 16  # in units of eps times the largest value: the ulp-scale floor
+LEAST = 2.0**-10  # smaller largest values are judged as if they were this large
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ class Difference:
 NONE = Difference(0.0, 0.0)
 
 
-def compare(ours: Array, low: Array, high: Array | None) -> Difference:
+def compare(
+    ours: Array, low: Array, high: Array | None, least: float = LEAST
+) -> Difference:
     """One array: ours, torch in float32, torch in float64 (None where it has none).
 
-    Ours may err by twice torch's own error plus FLOOR ulps of the largest value.
+    Ours may err by twice torch's own error plus FLOOR ulps of the largest value, or
+    of `least` where all are smaller: what should cancel to 0 is only noise.
     """
     if ours.shape != low.shape:
         return Difference(np.inf, 0.0, f"shape {ours.shape}, torch {low.shape}")
@@ -50,7 +54,7 @@ def compare(ours: Array, low: Array, high: Array | None) -> Difference:
     if not finite.any():
         return NONE
     truth, low, ours = truth[finite], low[finite], ours[finite]
-    scale = float(np.abs(truth).max()) or 1.0
+    scale = max(float(np.abs(truth).max()), least)
     error = float(np.abs(ours - truth).max()) / scale
     own = float(np.abs(low - truth).max()) / scale
     limit = 2 * own + FLOOR * float(np.finfo(low.dtype).eps)
@@ -58,11 +62,14 @@ def compare(ours: Array, low: Array, high: Array | None) -> Difference:
     return Difference(error, own, f"error {error:.1e} > {limit:.1e}" if failed else "")
 
 
-def compare_all(ours: list[Array], low: list[Array], high: list[Array]) -> Difference:
+def compare_all(
+    ours: list[Array], low: list[Array], high: list[Array], least: float = LEAST
+) -> Difference:
     """All arrays of one result."""
     if len(ours) != len(low):
         return Difference(np.inf, 0.0, f"{len(ours)} results, torch {len(low)}")
     total = NONE
     for k, (a, b) in enumerate(zip(ours, low, strict=True)):
-        total = total.worst(compare(a, b, high[k] if len(high) == len(low) else None))
+        truth = high[k] if len(high) == len(low) else None
+        total = total.worst(compare(a, b, truth, least))
     return total

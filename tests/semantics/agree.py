@@ -20,6 +20,7 @@ from luxgen.errors import Site, UnsupportedError
 
 Array = np.ndarray[Any, Any]
 FLOOR = 16  # ulps of the largest value that ours may err beyond twice torch's error
+LEAST = 2.0**-6  # what should cancel to 0 is noise
 MODES = ("eval", "train")
 
 torch.set_num_threads(1)
@@ -238,7 +239,7 @@ def close(ours: Array, low: Array, high: Array, what: str) -> None:
     if not finite.any():
         return
     ours, low, high = ours[finite], low[finite], high[finite]
-    scale = float(np.abs(high).max()) or 1.0
+    scale = max(float(np.abs(high).max()), LEAST)
     error = float(np.abs(ours - high).max()) / scale
     own = float(np.abs(low - high).max()) / scale
     limit = 2 * own + FLOOR * float(np.finfo(low.dtype).eps)
