@@ -197,6 +197,8 @@ def _literal(text: str) -> inspect.Signature:
 @cache
 def _schemas(name: str) -> tuple[Any, ...]:
     found = torch._C._jit_get_schemas_for_operator(f"aten::{name}")
+    if not found:  # torch.special's functions come without their prefix
+        found = torch._C._jit_get_schemas_for_operator(f"aten::special_{name}")
     if not found and name.endswith("_"):
         found = torch._C._jit_get_schemas_for_operator(f"aten::{name[:-1]}")
     usable = [

@@ -43,6 +43,7 @@ SIZES_MATTER = frozenset({
     "take_along_dim", "cat", "einsum", "tensordot", "stft", "istft", "linalg_cross",
     "cross", "linalg_vecdot", "linalg_solve", "squeeze", "expand", "expand_as",
     "broadcast_to", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "column_stack", "dstack", "embedding_bag", "hstack", "masked_select", "stack", "vstack",
 })  # fmt: skip
 
 

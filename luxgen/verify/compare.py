@@ -54,6 +54,8 @@ def compare(
     if not finite.any():
         return NONE
     truth, low, ours = truth[finite], low[finite], ours[finite]
+    if not np.isfinite(ours).all():
+        return Difference(np.inf, 0.0, "NaN or infinity where torch has none")
     scale = max(float(np.abs(truth).max()), least)
     error = float(np.abs(ours - truth).max()) / scale
     own = float(np.abs(low - truth).max()) / scale

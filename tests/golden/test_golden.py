@@ -116,19 +116,25 @@ def _arrays(value: Any) -> list[np.ndarray[Any, Any]]:
 @pytest.mark.parametrize("seed", [SEED, 0, 2**31])
 @pytest.mark.parametrize("name", NAMES)
 def test_setup_repeats_torch(name: str, seed: int) -> None:
-    """Uniforms and constants bit for bit, normals within an ulp of their scale."""
+    """Uniforms and constants bit for bit, normals within two ulps of the largest.
+
+    Buffers that exp, sin and cos made follow the math library: 32 ulps.
+    """
     import torch
 
     this = cached_case(name)
     torch.manual_seed(seed)
-    want = {k: v.numpy() for k, v in this.loaded.build().state_dict().items()}
+    model = this.loaded.build()
+    want = {k: v.numpy() for k, v in model.state_dict().items()}
+    drawn = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     module = module_of(this.module)
     got = module.state_dict(*module.setup(seed))
     assert got.keys() == want.keys()
     for key, array in want.items():
         assert got[key].dtype == array.dtype and got[key].shape == array.shape, key
         if np.issubdtype(array.dtype, np.floating) and array.size:
-            limit = np.spacing(np.abs(array).max())
+            ulps = 2 if key in drawn else 32
+            limit = ulps * np.spacing(np.abs(array).max())
             assert np.abs(got[key] - array).max() <= limit, key
         else:
             np.testing.assert_array_equal(got[key], array, key)
