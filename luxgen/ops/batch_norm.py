@@ -27,8 +27,10 @@ def batch_norm_layer(
     """nn.BatchNorm of x (N, C, ...); running_var uses the unbiased variance."""
     mean, var = st.running_mean, st.running_var
     if st.training:
-        mean, var, n = batch_statistics(x)
         tracked = np.asarray(st.num_batches_tracked + 1)
+        if x.size == 0:
+            return x, st._replace(num_batches_tracked=tracked)
+        mean, var, n = batch_statistics(x)
         if momentum is None:  # the mean over all batches
             momentum = 1 / int(tracked)
         st = BatchNormState(
@@ -49,6 +51,19 @@ def batch_norm_plain(
     """nn.BatchNorm with affine=False."""
     one = np.ones_like(st.running_var)
     return batch_norm_layer(x, (one, 0 * one), st, momentum=momentum, eps=eps)
+
+
+def batch_norm_scale(
+    x: Array,
+    ps: tuple[Array],
+    st: BatchNormState,
+    *,
+    momentum: float | None = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Array, BatchNormState]:
+    """nn.BatchNorm with bias=False."""
+    affine = (ps[0], np.zeros_like(ps[0]))
+    return batch_norm_layer(x, affine, st, momentum=momentum, eps=eps)
 
 
 def instance_norm_layer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luxgen.ir.values import Node
 from luxgen.targets.numpy.rules.forms import batched, call, stateful
 from luxgen.targets.numpy.rules.op import CALL, Op, Refused, Rule
 from luxgen.targets.numpy.rules.promotion import kind
@@ -63,10 +64,12 @@ def normalize(op: Op) -> str:
 
 
 def batch_norm_layer(op: Op) -> str:
-    """nn.BatchNorm with its own weight and bias, or plain."""
-    if op.has("ps"):
-        return stateful(op, "batch_norm_layer")
-    return stateful(op, "batch_norm_plain", "ps")
+    """nn.BatchNorm with its own weight and bias, weight alone, or plain."""
+    ps = op.args.get("ps")
+    if ps is None:
+        return stateful(op, "batch_norm_plain", "ps")
+    held = ps.leaves if isinstance(ps, Node) else ps
+    return stateful(op, "batch_norm_layer" if len(held) == 2 else "batch_norm_scale")
 
 
 def instance_norm_layer(op: Op) -> str:
