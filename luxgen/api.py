@@ -100,12 +100,12 @@ def transpile(
     if isinstance(args, torch.Tensor):
         args = (args,)
     require_initialised(model)
-    model, args, kwargs = in_float32(model, tuple(args), dict(kwargs or {}))
+    live, args, kwargs = in_float32(model, tuple(args), dict(kwargs or {}))
     with torch.random.fork_rng(devices=[]):
-        _, init = trace_initial(lambda: _drawn_anew(model))
-    called = identifier(name or type(model).__name__)
-    made = _Job(model, args, dict(kwargs or {}), called, init)
-    made.header = _live_header(model)
+        _, init = trace_initial(lambda: _drawn_anew(live))
+    called = identifier(name or type(live).__name__)
+    made = _Job(live, args, dict(kwargs or {}), called, init)
+    made.header = _live_header(live)
     generated = made.run(check, lambda _: None)
     generated.weights = {n: np.array(w) for n, w in generated.weights.items()}
     return generated

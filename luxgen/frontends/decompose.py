@@ -51,7 +51,7 @@ class Decomposer(TorchDispatchMode):
     """Hands each ATen call with a rule to `record`, which runs it."""
 
     def __init__(self, has_rule: HasRule, record: Record) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.has_rule, self.record = has_rule, record
         self.missing: list[str] = []
 

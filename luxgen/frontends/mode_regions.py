@@ -103,8 +103,8 @@ def _to_join(
 ) -> tuple[int, int] | None:
     """The first regions (low, high) that must be one, if any."""
     homes = [
-        {v: k for k, r in enumerate(found) for i in side(r) for v in made_by(i)}
-        for side in (lambda r: r.train, lambda r: r.test)
+        {v: k for k, r in enumerate(found) for i in getattr(r, side) for v in made_by(i)}
+        for side in ("train", "test")
     ]
     for k, region in enumerate(found):
         if region.same:
@@ -128,10 +128,10 @@ def _to_join(
         for a in atoms(result)
         if a in home
     ]
-    low = min((k for k in used if not found[k].same), default=None)
-    if low is None or low == max(used):
+    first = min((k for k in used if not found[k].same), default=None)
+    if first is None or first == max(used):
         return None
-    return low, max(used)
+    return first, max(used)
 
 
 def _span(

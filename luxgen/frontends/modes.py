@@ -63,7 +63,7 @@ class _Merge:
         return train
 
     def branch(
-        self, train: list[Record], test: list[Record], before: list[Record]
+        self, train: list[Any], test: list[Any], before: list[Record]
     ) -> Branch:
         """Steps that only one of the modes takes."""
         rest = [_translated(i, self) for i in test]

@@ -145,14 +145,14 @@ class _Number:
         return (type(plain(self)), (plain(self),))
 
 
-class ShadowInt(_Number, int):
+class ShadowInt(_Number, int):  # type: ignore[misc]  # __round__ keeps the expression
     __hash__ = int.__hash__
 
     def __index__(self) -> int:
         return int.__int__(self)
 
 
-class ShadowFloat(_Number, float):
+class ShadowFloat(_Number, float):  # type: ignore[misc]
     __hash__ = float.__hash__
 
 

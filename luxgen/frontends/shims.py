@@ -45,7 +45,7 @@ class _IntMeta(type):
     def __hash__(cls) -> int:
         return hash(int)
 
-    def __or__(cls, other: Any) -> Any:  # type: ignore[override]
+    def __or__(cls, other: Any) -> Any:
         return int | other
 
     def __ror__(cls, other: Any) -> Any:

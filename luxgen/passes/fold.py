@@ -159,7 +159,7 @@ class _Key:
     def item(self, item: Item) -> Any:
         if isinstance(item, Op):
             lift = LIFTABLE.get(item.name, {})
-            args = []
+            args: list[Any] = []
             for name in sorted(lift.keys() | item.args.keys()):
                 arg = item.args.get(name, lift.get(name))
                 if name in lift and _is_constant(arg):
@@ -173,8 +173,8 @@ class _Key:
         if isinstance(item, Call):
             for name, value in sorted(item.options.items()):
                 self.constants.append((item.options, name, value))
-            name = item.function.class_name, id(item.function), item.path
-            return "call", name, self.show(item.args), self.show(item.result)
+            callee = item.function.class_name, id(item.function), item.path
+            return "call", callee, self.show(item.args), self.show(item.result)
         if isinstance(item, Branch):
             sides = [self.item(i) for i in item.training], [self.item(i) for i in item.testing]
             return "branch", repr(item.condition), sides, self.show([list(j) for j in item.joins])

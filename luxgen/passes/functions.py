@@ -112,7 +112,7 @@ def _parts(arg: Arg) -> list[Any]:
     return found
 
 
-def _item(record: Record, path: Path, sizes: dict[Any, Value]) -> Any:
+def _item(record: Any, path: Path, sizes: dict[Any, Value]) -> Any:
     """A step of a function; `sizes` gathers the sizes that its calls return."""
     if not isinstance(record, Scope):
         if isinstance(record, Branch):

@@ -37,8 +37,8 @@ def roll(function: Function) -> None:
             None,
         )  # fmt: skip
         if found is not None:
-            loop, count = found
-            function.body[start : start + count] = [loop]
+            rolled, count = found
+            function.body[start : start + count] = [rolled]
         start += 1
 
 
@@ -210,8 +210,9 @@ def _build(
     path, low = match.path, match.start
     for (k, name), column in match.columns.items():
         item = first[k]
-        holder = item.args if isinstance(item, Op) else item.options  # type: ignore[union-attr]
-        holder[name] = Option(name, tuple(column))  # type: ignore[index]
+        assert isinstance(item, (Op, Call))
+        holder = item.args if isinstance(item, Op) else item.options
+        holder[name] = Option(name, tuple(column))
     depth = len(path)
 
     def visit(arg: Arg) -> Arg:

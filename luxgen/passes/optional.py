@@ -140,8 +140,8 @@ class _Plan:
 
     def changes(self, present: Present) -> tuple[Any, Any] | None:
         """Two actions: give the base, or the full function, its branch."""
-        for a, b in zip(self.full.params, self.base.params, strict=True):
-            if not self._twin(a.arg, b.arg):
+        for own, other in zip(self.full.params, self.base.params, strict=True):
+            if not self._twin(own.arg, other.arg):
                 return None
         pairs: list[tuple[Value, Value]] = []  # (made by the region, of base)
         rest = zip(

@@ -20,7 +20,9 @@ def table(program: Program) -> list[str]:
     counts = {n: _count(program.ps, n) for n, _ in program.layers}
     state = {n: _count(program.st, n) for n, _ in program.layers}
     names = field_names(dict(program.layers))
-    rows = [("field", "source layer", "output shape", "parameters", "state")]
+    rows: list[tuple[str, ...]] = [
+        ("field", "source layer", "output shape", "parameters", "state")
+    ]
     for name, text in program.layers:
         own = _plain(text)
         own = own if len(own) <= WIDEST else own[: WIDEST - 3] + "..."
