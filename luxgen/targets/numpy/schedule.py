@@ -201,14 +201,15 @@ class Schedule:
         return min(lows), max([*highs, *(n + 1 for n in lows)])
 
     def _wanted(self, group: list[Value]) -> list[str]:
+        """The source's names; else the name of what the value was made from."""
         wanted = [n for v in group for n in self.function.names.get(v, [])]
         if not wanted:
             for value in group:
                 maker = self.maker.get(value)
-                for arg in args_of(maker) if maker is not None else ():
-                    if isinstance(arg, Value):
-                        name = self.names.chosen.get(self.groups.find(arg))
-                        wanted += [name] if name else []
+                read = args_of(maker) if maker is not None else iter(())
+                first = next((a for a in read if isinstance(a, Value)), None)
+                name = first and self.names.chosen.get(self.groups.find(first))
+                wanted += [name] if name else []
         return [*wanted, "x", "y", "z"]
 
     def name(self, value: Value) -> str | None:
