@@ -15,7 +15,7 @@ from torch import nn
 from luxgen.errors import Site
 from luxgen.frontends.running import plain_attributes, unchanged
 from luxgen.frontends.sites import site_on
-from luxgen.frontends.structure import tensors_in
+from luxgen.frontends.structure import map_tensors, tensors_in
 
 Attributes = dict[tuple[str, str], Any]  # (module's path, name) -> what it holds
 Inputs = tuple[Any, Any]
@@ -56,6 +56,7 @@ def carried(
     """Where the changed attributes are set, if a later call's result depends on them."""
     first, second = inputs
     modules = dict(model.named_modules())
+    names = [key for key in names if key[0] in modules]  # others are made in forward
     with torch.no_grad():
         fresh = _result(model, second, training, {})
         left = _left(model, names, first, training)
@@ -79,8 +80,8 @@ def _left(
 ) -> Attributes:
     """What one call leaves in the attributes."""
     with unchanged(model):
-        _call(model, inputs, training)
         modules = dict(model.named_modules())
+        _call(model, inputs, training)
         return {key: _copied(vars(modules[key[0]]).get(key[1])) for key in names}
 
 
@@ -110,15 +111,7 @@ def _seed() -> None:
 
 def _copied(item: Any) -> Any:
     """Containers of inputs or results, with every tensor cloned."""
-    if isinstance(item, torch.Tensor):
-        return item.detach().clone()
-    if isinstance(item, tuple) and hasattr(item, "_fields"):
-        return type(item)(*(_copied(v) for v in item))
-    if type(item) in (tuple, list):
-        return type(item)(_copied(v) for v in item)
-    if type(item) is dict:
-        return {k: _copied(v) for k, v in item.items()}
-    return item
+    return map_tensors(lambda t: t.detach().clone(), item)
 
 
 def _equal(a: Any, b: Any) -> bool:

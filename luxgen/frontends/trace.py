@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from luxgen.errors import Site
+from luxgen.errors import Site, UnsupportedError
 from luxgen.frontends import leaves, names
 from luxgen.frontends.assertions import only_asserts
 from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
@@ -22,7 +22,7 @@ from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
 from luxgen.frontends.forward_arguments import forward_arguments
 from luxgen.frontends.noted_returns import noted_returns
 from luxgen.frontends.random_state import give_state
-from luxgen.frontends.records import Scope, Trace
+from luxgen.frontends.records import INLINE_CONSTANT, Scope, Trace, Unseen
 from luxgen.frontends.running import (
     following_mode,
     intercepted_calls,
@@ -47,8 +47,6 @@ from luxgen.frontends.vocabulary import METADATA, RANDOM, SHAPES
 from luxgen.ir.program import Guard, Op, Write
 from luxgen.ir.values import Arg, Leaf, Node, Value
 
-INLINE_CONSTANT = 16  # constants of up to this many elements are written as literals
-
 
 class Tracer(TorchFunctionMode):
     """Records one forward of `model`; use `trace`."""
@@ -57,6 +55,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.model, self.has_rule = model, has_rule
         self.sites: list[Site] = []
+        self.unseen: list[Unseen] = []
         self.constants: dict[tuple[str, ...], torch.Tensor] = {}
         self.storage = Storage(self._emit)
         self.stack: list[Scope] = []
@@ -109,6 +108,10 @@ class Tracer(TorchFunctionMode):
 
     def _hold_constant(self, tensor: torch.Tensor) -> None:
         """A tensor that no recorded op made: a literal, or a leaf kept with the weights."""
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+            self._refuse("torch.func transforms its function", "write out what it does")
+            raise UnsupportedError(self.sites)
+        self.unseen.append((tensor, names.line_of(names.user_frame())))
         dtype = dtype_name(tensor.dtype)
         if tensor.numel() <= INLINE_CONSTANT and not tensor.is_complex():
             value = Value(dtype, tuple(tensor.shape))
@@ -264,6 +267,8 @@ class Tracer(TorchFunctionMode):
         kwargs: dict[str, Any],
     ) -> Any:
         """Run one call that stays whole and record it."""
+        if call.name.endswith("dropout") and call.args.get("p") == 0.0:
+            return func(*args, **kwargs)  # torch gives back its input
         before = {k: to_arg(v, self.arg) for k, v in call.args.items()}
         sources = list(tensors_in(list(call.args.values())))
         out = func(*args, **kwargs)
@@ -375,6 +380,9 @@ class Tracer(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
+        if isinstance(module, torch.jit.ScriptModule):
+            self._refuse("a TorchScript module", "use the module that was scripted")
+            raise UnsupportedError(self.sites)
         if id(module) not in self.paths:
             return original(module, *args, **kwargs)
         path = self.paths[id(module)]
@@ -600,4 +608,6 @@ def trace(
         model(*args, **kwargs)
         stack.close()
         left = changed(model, before)
-    return Trace(tracer.root, tracer.sites, tracer.constants, left)
+    return Trace(
+        tracer.root, tracer.sites, tracer.constants, left, tracer.unseen
+    )

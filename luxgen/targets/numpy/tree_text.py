@@ -14,6 +14,7 @@ from luxgen.targets.numpy.naming import snake
 Part = tuple[str, str]  # ("text", "h.") or ("name", "i")
 Dims = dict[Leaf, tuple[str, ...]]
 _LETTERS = ("n", "m", "k", "p", "q", "r", "s", "t")
+_INDICES = tuple("ijkl") + tuple(f"i{k}" for k in range(2, 100))  # by nesting
 SEEDED = ("DropoutState", "AlwaysDropoutState", "NoiseState")
 
 
@@ -140,7 +141,8 @@ class Builder:
             assert isinstance(child, Tree)
             return self._node(child, inner, dims)
 
-        variable = "ijkl"[sum(kind == "name" and text in "ijkl" for kind, text in prefix)]
+        outer = sum(kind == "name" and text in _INDICES for kind, text in prefix)
+        variable = _INDICES[outer]
         folded = {place(k, [("name", variable)]) for k in range(tree.length)}
         if tree.length > 1 and len(folded) == 1 and "None" not in folded:
             return f"tuple({folded.pop()} for {variable} in range({tree.length}))"
