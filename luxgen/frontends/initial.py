@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from luxgen.frontends.initial_ops import DEFAULT_GENERATORS, Recorder
 from luxgen.frontends.initial_storage import Place, place
@@ -99,7 +99,7 @@ def _program(recorder: Recorder, model: nn.Module) -> InitProgram:
         *model.named_buffers(remove_duplicate=False),
     ]
     for name, tensor in named:
-        if isinstance(tensor, UninitializedTensorMixin):
+        if is_lazy(tensor):
             stored[name] = "it belongs to a lazy layer and has no shape yet"
             continue
         leaves[name] = recorder.memory.read(tensor.detach())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -50,6 +52,8 @@ _ELEMENTWISE = {
     "floor", "ceil", "round", "logical_not", "bitwise_not", "maximum", "minimum",
 }  # fmt: skip
 
+_LIFTS = {"lift", "lift_fresh"}
+
 _COPIES = {"clone", "lift_fresh_copy", "alias_copy", "detach_copy", "contiguous"}
 
 # In place, but only on the tensor's own view: its new place tells all.
@@ -73,7 +77,7 @@ class Recorder(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.memory = Memory()
         self.draws: list[tuple[int, Place]] = []
         self.steered = False
@@ -81,6 +85,7 @@ class Recorder(TorchDispatchMode):
         self._random: set[int] = set()  # nodes that depend on draws ...
         self._looked = 0  # ... among the first so many
         self._stands = Position.now()
+        self._spare: bool | None = False  # a normal kept back, after a fresh seed
         self._lost = ""  # why draws can't be placed in the stream any more
 
     @classmethod
@@ -100,6 +105,8 @@ class Recorder(TorchDispatchMode):
         schema, name = func._schema, func.overloadpacket.__name__
         bound = {a.name: v for a, v in zip(schema.arguments, args, strict=False)}
         bound |= kwargs
+        if name in _LIFTS:
+            self.memory.lift(bound["self"])
         values = {k: self._value(v) for k, v in bound.items() if k not in _IRRELEVANT}
         if torch.Tag.nondeterministic_seeded in func.tags:
             before = self._enter()
@@ -207,7 +214,7 @@ class Recorder(TorchDispatchMode):
         self._stands, memory = Position.now(), self.memory
         if self._lost:
             return memory.opaque(self._lost, tensor)
-        node = memory.fresh(stated)
+        node = memory.fresh(self._after_seed(stated))
         self.draws.append((node.node, place(tensor)))
         shape, dtype = stated.shape, dtype_name(tensor.dtype)
         if tensor.is_complex():
@@ -219,6 +226,19 @@ class Recorder(TorchDispatchMode):
             node = memory.add(Call("_to_copy", cast, 0, shape, dtype))
         order = order_of(tensor)
         return memory.view(node, Permute(tuple(map(order.index, range(len(order))))))
+
+    def _after_seed(self, stated: Draw) -> Draw:
+        """The draw with the words it takes in a stream that starts with a seed."""
+        count = math.prod(stated.shape)
+        if stated.kind == "truncated" and "few_normals" in stated.args:
+            self._spare = None if count % 2 or self._spare is None else self._spare
+        if stated.kind != "few_normals" or not count:
+            return stated
+        if self._spare is None:
+            return replace(stated, words=None)
+        pairs = (count - self._spare + 1) // 2
+        self._spare = bool(self._spare + 2 * pairs - count)
+        return replace(stated, words=4 * pairs)
 
     def _unknown(
         self, name: str, outs: Sequence[torch.Tensor], before: Position

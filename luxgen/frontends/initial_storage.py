@@ -15,6 +15,7 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from luxgen.ir.initial import (
+    Call,
     Fill,
     Literal,
     Node,
@@ -31,6 +32,8 @@ from luxgen.ir.initial import (
     Step,
     Write,
 )
+
+_BYTES = "bytes"
 
 LITERAL_MAX = 64  # numbers that may be printed for a tensor made outside the trace
 
@@ -90,10 +93,21 @@ class Memory:
             return self.opaque(f"on device {tensor.device.type}", tensor)
         slot = self._slots.get(storage._cdata)
         if slot is None:
-            return self._capture(tensor, storage)
+            self._capture(tensor)
+            return self.read(tensor)
+        if tensor.dtype != slot.dtype:
+            return self._reinterpreted(slot, tensor)
         path = self._path(slot, tensor)
         if path is None:
             return self.opaque("a view of memory that isn't a plain slice", tensor)
+        written = self.nodes[slot.base.node]
+        if isinstance(written, Write) and written.path == path:
+            value = written.value
+            if isinstance(value, Ref):
+                if self.nodes[value.node].shape == tuple(tensor.shape):
+                    return value
+            else:
+                return self.add(Fill(value, tuple(tensor.shape), written.dtype))
         return self.view(slot.base, *path)
 
     def write(self, tensor: torch.Tensor, value: Ref | Scalar) -> None:
@@ -123,8 +137,14 @@ class Memory:
             reason = "written through a view that isn't a plain slice"
             slot.base = self.fresh(Opaque(reason, base.shape, base.dtype))
             return
-        write = Write(slot.base, place + path, value, base.shape, base.dtype)
-        slot.base = self.add(write)
+        whole = place + path
+        if isinstance(base, Write) and base.path == whole:
+            if base.value == value and type(base.value) is type(value):
+                return
+            slot_base = base.base  # all of the last write is written over
+        else:
+            slot_base = slot.base
+        slot.base = self.add(Write(slot_base, whole, value, base.shape, base.dtype))
 
     def spoil(self, tensor: torch.Tensor, reason: str) -> None:
         """The whole storage of `tensor` now holds what can't be retraced."""
@@ -168,10 +188,9 @@ class Memory:
                 return self.view(self._without_last(node), fused)
         elif isinstance(step, (Reshape, Spread)) and shape == node.shape:
             return value
-        if isinstance(step, Reshape) and isinstance(node, Read):
-            if isinstance(node.path[-1], Reshape):
-                return self.view(self._without_last(node), step)
         if isinstance(node, Read):
+            if isinstance(step, Reshape) and isinstance(node.path[-1], Reshape):
+                return self.view(self._without_last(node), step)
             read = Read(node.base, (*node.path, step), shape, node.dtype)
         else:
             read = Read(value, (step,), shape, node.dtype)
@@ -194,34 +213,48 @@ class Memory:
         spread = self.spread(value, tuple(tensor.shape))
         return self.view(spread, Permute(order), Reshape(shape))
 
-    def _capture(self, tensor: torch.Tensor, storage: torch.UntypedStorage) -> Ref:
+    def lift(self, tensor: torch.Tensor) -> None:
+        """`tensor` was made from Python numbers or a NumPy array just now."""
+        if self.knows(tensor):
+            return
         shape, dtype = tuple(tensor.shape), dtype_name(tensor.dtype)
-        plain = tensor.is_contiguous() and tensor.storage_offset() == 0
-        if plain and tensor.numel() <= LITERAL_MAX and dtype != "bfloat16":
-            values = tuple(tensor.detach().reshape(-1).tolist())
-            value = self.add(
-                Fill(values[0], shape, dtype)
-                if len(values) == 1
-                else Literal(values, shape, dtype)
-            )
-        else:
-            value = self.opaque("made outside of torch, or before the model", tensor)
-        if plain:
-            self.hold(tensor, value)
-        else:
-            flat = torch.Size([storage.nbytes() // max(tensor.element_size(), 1)])
-            base = Opaque("made outside of torch, or before the model", flat, dtype)
-            self._slots[storage._cdata] = _Slot(
-                StorageWeakRef(storage), self.fresh(base), tensor.dtype
-            )
-        return value
+        small = 0 < tensor.numel() <= LITERAL_MAX and dtype != "bfloat16"
+        if not small or not tensor.is_contiguous() or tensor.storage_offset():
+            self._capture(tensor)
+            return
+        values = tuple(tensor.detach().reshape(-1).tolist())
+        alike = len(set(values)) == 1  # False for NaN
+        node = Fill(values[0], shape, dtype) if alike else Literal(values, shape, dtype)
+        self.hold(tensor, self.add(node))
+
+    def _capture(self, tensor: torch.Tensor) -> None:
+        """Start to follow memory that was there before, or is filled by others."""
+        storage = tensor.untyped_storage()
+        count = storage.nbytes() // max(tensor.element_size(), 1)
+        reason = "made outside of torch, or before the model"
+        base = self.fresh(Opaque(reason, (count,), dtype_name(tensor.dtype)))
+        slot = _Slot(StorageWeakRef(storage), base, tensor.dtype)
+        self._slots[storage._cdata] = slot
+
+    def _reinterpreted(self, slot: _Slot, tensor: torch.Tensor) -> Ref:
+        """A storage's bytes, as `copy.deepcopy` of a buffer copies them, and back."""
+        base = self.nodes[slot.base.node]
+        if isinstance(base, Call) and base.op == _BYTES:
+            slot.base, slot.dtype = base.args[0][1], tensor.dtype
+            if self.nodes[slot.base.node].dtype == dtype_name(tensor.dtype):
+                return self.read(tensor)
+        size = tensor.untyped_storage().nbytes()
+        if tensor.dtype == torch.uint8 and tuple(tensor.shape) == (size,):
+            args = (("self", slot.base),)
+            return self.add(Call(_BYTES, args, 0, (size,), "uint8"))
+        return self.opaque("its memory was read as another dtype", tensor)
 
     def _path(self, slot: _Slot, tensor: torch.Tensor) -> Path | None:
         if tensor.dtype != slot.dtype:
             return None
         shape = self.nodes[slot.base.node].shape
         return locate(
-            shape, tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+            shape, int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride()
         )
 
 
@@ -244,7 +277,12 @@ def locate(
         steps = _strided(shape, offset, size, stride)
         if steps is not None:
             return (*(() if shape == base else (Reshape(shape),)), *steps)
-    count = math.prod(size)
+    order = sorted(range(len(size)), key=lambda d: -stride[d])
+    sizes, count = tuple(size[d] for d in order), math.prod(size)
+    sorted_stride = tuple(stride[d] for d in order)
+    if offset == 0 and count == whole and sorted_stride == _contiguous(sizes):
+        back = tuple(order.index(d) for d in range(len(size)))
+        return (Reshape(sizes), Permute(back))
     if stride == _contiguous(size) and offset + count <= whole:
         flat = () if base == (whole,) else (Reshape((whole,)),)
         return (*flat, Pick((Span(offset, offset + count, 1),)), Reshape(size))
@@ -264,6 +302,14 @@ def _strided(
     if math.prod(size) == math.prod(base) and stride == _contiguous(size):
         return (Reshape(size),) if offset == 0 else None
     steps = _contiguous(base)
+    whole = ((n, s) for n, s in zip(base, steps, strict=True))
+    pairs = zip(whole, size, stride, strict=False)
+    if (
+        offset == 0
+        and len(base) == len(size)
+        and all((n == 1 and t == 0) or (n, s) == (m, t) for (n, s), m, t in pairs)
+    ):
+        return (Spread(size),)
     start, rest = [], offset
     for step in steps:
         start.append(rest // step)
@@ -343,7 +389,7 @@ def _shape_after(shape: tuple[int, ...], step: Step) -> tuple[int, ...]:
     if isinstance(step, Permute):
         return tuple(shape[d] for d in step.dims)
     sizes: list[int] = []
-    for item in step.index:
+    for item in step.items:
         if item is None:
             sizes.append(1)
         elif isinstance(item, Span):

@@ -45,9 +45,11 @@ class Position:
         random = np.random.RandomState()
         key = np.frombuffer(self.key, np.uint64).astype(np.uint32)
         target = np.frombuffer(later.key, np.uint64).astype(np.uint32)
-        random.set_state(("MT19937", key, self.next))
+        random.set_state(("MT19937", key, self.next, 0, 0.0))
         count, place = 0, self.next
-        while not np.array_equal(random.get_state(legacy=True)[1], target):
+        while not np.array_equal(
+            random.get_state(legacy=False)["state"]["key"], target
+        ):
             if count > _SEARCH:
                 return None
             random.bytes(4 * (STATE + 1 - place))

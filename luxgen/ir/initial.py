@@ -40,7 +40,7 @@ class Permute(NamedTuple):
 class Pick(NamedTuple):
     """Index: an int, a Span, None for a new axis, or a Ref to an index array."""
 
-    index: tuple[int | Span | Ref | None, ...]
+    items: tuple[int | Span | Ref | None, ...]
 
 
 class Spread(NamedTuple):
@@ -150,9 +150,7 @@ class InitProgram:
 
 def operands(node: Node) -> Iterator[int]:
     """The numbers of the nodes that `node` reads."""
-    if isinstance(node, Draw):
-        yield from _refs(node.args)
-    elif isinstance(node, Call):
+    if isinstance(node, (Draw, Call)):
         yield from _refs(node.args)
     elif isinstance(node, Read):
         yield from _refs((node.base, node.path))

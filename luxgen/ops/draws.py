@@ -31,7 +31,7 @@ def draw_unit(bits: Bits, shape: Iterable[int], *, double: bool = False) -> Arra
     """Uniform in [0, 1): float32 from one word's 24 low bits, float64 from two's 53."""
     if double:
         high, low = draw_words(bits, 2 * math.prod(shape)).reshape(-1, 2).T
-        unit = high % 2**21 * 2.0**-21 + low * 2.0**-53
+        unit: Array = high % 2**21 * 2.0**-21 + low * 2.0**-53
     else:
         word = draw_words(bits, math.prod(shape)) & 0xFFFFFF
         unit = word.astype(np.float32) * np.float32(2**-24)
@@ -39,23 +39,24 @@ def draw_unit(bits: Bits, shape: Iterable[int], *, double: bool = False) -> Arra
 
 
 def draw_uniform(bits: Bits, shape: Iterable[int], low: float, high: float) -> Array:
-    """Uniform float32 in [low, high), scaled with one rounding."""
-    first = np.float32(low)
-    width = float(np.float32(high) - first)
+    """Uniform float32 in [low, high): rounded once, and `low` where that gives high."""
+    first, last = np.float32(low), np.float32(high)
     unit = draw_unit(bits, shape).astype(np.float64)
-    return (unit * width + float(first)).astype(np.float32)
+    y = (unit * float(last - first) + float(first)).astype(np.float32)
+    return np.where(y < last, y, first)
 
 
 def draw_uniform64(bits: Bits, shape: Iterable[int], low: float, high: float) -> Array:
-    """Uniform float64 in [low, high): the rounding errors of unit * width + low added."""
-    unit, width = draw_unit(bits, shape, double=True), high - low
-    unit_top, width_top = (a * 134217729.0 - (a * 134217729.0 - a) for a in (unit, width))
-    unit_end, width_end = unit - unit_top, width - width_top
-    y = unit * width
-    error = unit_top * width_top - y + unit_top * width_end + unit_end * width_top
+    """Uniform float64 in [low, high): a * b + low, rounded once (Dekker)."""
+    a, b = draw_unit(bits, shape, double=True), high - low
+    a1, b1 = (x * 134217729.0 - (x * 134217729.0 - x) for x in (a, b))  # top halves
+    a2, b2 = a - a1, b - b1
+    y: Array = a * b
+    error = a1 * b1 - y + a1 * b2 + a2 * b1 + a2 * b2
     total: Array = y + low
-    rest = (y - (total - (total - y))) + (low - (total - y))
-    return total + (rest + (error + unit_end * width_end))
+    error += y - (total - (total - y)) + (low - (total - y))
+    total += error
+    return np.where(total < high, total, low)
 
 
 def draw_normal(

@@ -18,13 +18,15 @@ WIDE = 2**28  # from this span on, an integer takes two words
 _FANS: dict[str, Callable[[Shape], int]] = {
     "fan_in({s})": lambda s: math.prod(s[1:]),
     "fan_out({s})": lambda s: s[0] * math.prod(s[2:]),
-    "(fan_in({s}) + fan_out({s}))": lambda s: math.prod(s[1:]) + s[0] * math.prod(s[2:]),
+    "(fan_in({s}) + fan_out({s}))": lambda s: (
+        math.prod(s[1:]) + s[0] * math.prod(s[2:])
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`text`, an expression, with `k` for what `k` says where that isn't "". """
+    """`text`, an expression, with `k` for what `k` says where that isn't ""."""
 
     text: str
     k: str = ""
@@ -99,7 +101,9 @@ def _other(draw: Draw, shape: str, show: Callable[[Ref], str]) -> str:
 
 
 def _normal(kind: str, shape: str, mean: float, std: str) -> str:
-    start = "draw_normal(bits, " if kind == "normal" else "draw_few_normals(bits, spare, "
+    start = (
+        "draw_normal(bits, " if kind == "normal" else "draw_few_normals(bits, spare, "
+    )
     return start + shape + _options(mean, std)
 
 
@@ -108,34 +112,39 @@ def _options(mean: float, std: str) -> str:
     return first + ("" if std == "1.0" else f", std={std}")
 
 
-def scales(
-    value: float, draw: Draw, leaf: Shape | None, shape: str
-) -> Iterator[str]:
+def scales(value: float, draw: Draw, leaf: Shape | None, shape: str) -> Iterator[str]:
     """Texts that give `value`, exactly as torch uses it: short numbers come first."""
     coarse = draw.dtype == "float32" and draw.kind in ("uniform", "normal")
     dtype = "float32" if coarse else "float64"
     if _is_short(value):
         yield repr(value)
-    if leaf is not None and len(leaf) > 1 and math.prod(leaf):
-        ways = [
-            way
-            for text, fan in _FANS.items()
-            for way in _of_fan(value, text.format(s=shape), fan(leaf), dtype)
-        ]
-        yield from (text for _, text in sorted(ways, key=lambda way: way[0]))
+    ways = list(_of_fans(value, leaf, shape, dtype)) if leaf else []
+    yield from (text for rank, text in ways if rank < 2)
     roots: list[tuple[int, str]] = []
     for unit, prefix in ((1.0, ""), (0.02, "0.02 * ")):
         n = round((unit / value) ** 2) if value > 1e-4 else 0
         if 1 < n <= 10**6 and _same(value, unit * n**-0.5, dtype):
             roots.append((n, f"{prefix}{n} ** -0.5"))
     yield from (text for _, text in sorted(roots))
+    yield from (text for rank, text in ways if rank == 2)
     if not _is_short(value):
         yield repr(value)
 
 
-def _of_fan(
-    value: float, text: str, fan: int, dtype: str
-) -> Iterator[tuple[int, str]]:
+def _of_fans(
+    value: float, leaf: Shape, shape: str, dtype: str
+) -> list[tuple[int, str]]:
+    if len(leaf) < 2 or not math.prod(leaf):
+        return []
+    ways = [
+        way
+        for text, fan in _FANS.items()
+        for way in _of_fan(value, text.format(s=shape), fan(leaf), dtype)
+    ]
+    return sorted(ways, key=lambda way: way[0])
+
+
+def _of_fan(value: float, text: str, fan: int, dtype: str) -> Iterator[tuple[int, str]]:
     """`value` as the root of a simple fraction over the fan; usual ones first."""
     ratio = Fraction(value * value * fan).limit_denominator(64)
     p, q = ratio.numerator, ratio.denominator

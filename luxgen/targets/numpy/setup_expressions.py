@@ -23,6 +23,7 @@ from luxgen.ir.initial import (
     Ref,
     Reshape,
     Span,
+    Spread,
     Write,
 )
 from luxgen.targets.numpy.expression import substitute
@@ -72,7 +73,7 @@ def _norm(args: Args) -> str:
         raise KeyError
     axis = ", axis=dim" if args.get("dim") not in (None, ()) else ""
     keep = ", keepdims=True" if args.get("keepdim") else ""
-    return f"np.sqrt(np.sum(self * self{axis}{keep}))"
+    return f"np.sqrt(np.sum(np.square(self){axis}{keep}))"
 
 
 def _arange(args: Args) -> str:
@@ -86,7 +87,9 @@ def _eye(args: Args) -> str:
 
 def _offset(function: str) -> Row:
     return lambda args: (
-        f"np.{function}(self, diagonal)" if args.get("diagonal") else f"np.{function}(self)"
+        f"np.{function}(self, diagonal)"
+        if args.get("diagonal")
+        else f"np.{function}(self)"
     )
 
 
@@ -310,7 +313,7 @@ def _picked(
     items: list[ast.expr] = []
     sizes: list[int] = []
     dim = 0
-    for item in pick.index:
+    for item in pick.items:
         if item is None:
             items.append(ast.Constant(None))
             sizes.append(1)
@@ -360,7 +363,7 @@ def _call(node: Call, nodes: tuple[Node, ...], show: Show) -> ast.expr:
 
     def shown(arg: Arg) -> Any:
         if isinstance(arg, Ref):
-            x = show(arg.node)
+            x = _unspread(arg, node, nodes, show) or show(arg.node)
             cast = node.op in ARITHMETIC and nodes[arg.node].dtype != dtype
             return _cast(x, dtype) if cast else x
         if isinstance(arg, tuple):
@@ -377,6 +380,24 @@ def _call(node: Call, nodes: tuple[Node, ...], show: Show) -> ast.expr:
     if node.op in OTHER and node.op not in _KEEPS:
         return _cast(x, dtype)
     return x
+
+
+_BROADCASTS = {"add", "sub", "mul", "div", "maximum", "minimum"}
+
+
+def _unspread(
+    arg: Ref, node: Call, nodes: tuple[Node, ...], show: Show
+) -> ast.expr | None:
+    """An operand before it was broadcast, where NumPy broadcasts it anyway."""
+    read = nodes[arg.node]
+    if node.op not in _BROADCASTS or not isinstance(read, Read):
+        return None
+    others = (v for k, v in node.args if isinstance(v, Ref) and v != arg)
+    fits = any(nodes[other.node].shape == node.shape for other in others)
+    if not fits or not isinstance(read.path[-1], Spread):
+        return None
+    base = nodes[read.base.node]
+    return path_expression(show(read.base.node), base.shape, read.path[:-1], show)
 
 
 def _ranged(x: ast.expr, args: Args, dtype: str) -> ast.expr:

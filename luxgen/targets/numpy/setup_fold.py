@@ -43,11 +43,11 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Int:
-    value: int | Var
+class Number:
+    value: int | float | Var
 
 
-Part = str | Name | Shape | Names | Int
+Part = str | Name | Shape | Names | Number
 Line = tuple[Part, ...]
 
 
@@ -88,9 +88,10 @@ class For:
     body: tuple[Block, ...]
 
 
-Rows = tuple[tuple[str | int, ...], ...]
+Rows = tuple[tuple[str | int | float, ...], ...]
 Block = Stmt | Many | For
-Hole = Name | int | Var
+Hole = Name | int | float | Var
+Token = str | int | float | Var
 EACH = Name(())
 
 
@@ -102,7 +103,7 @@ def key(stmt: Stmt) -> object | None:
 
 def primary(lines: Iterable[Line]) -> Name | None:
     """The one leaf that the lines are about."""
-    names = {name for line in lines for part in line for name in _names(part)}
+    names = {name for line in lines for part in line for name in names_in(part)}
     return names.pop() if len(names) == 1 else None
 
 
@@ -115,7 +116,8 @@ def substitute(lines: tuple[Line, ...], old: Name, new: Name) -> tuple[Line, ...
     return tuple(tuple(part(p) for p in line) for line in lines)
 
 
-def _names(part: Part) -> Iterator[Name]:
+def names_in(part: Part) -> Iterator[Name]:
+    """The names that a part of a line holds."""
     if isinstance(part, Name):
         yield part
     elif isinstance(part, Shape):
@@ -251,6 +253,8 @@ def _unify(turns: list[list[Block]]) -> For | None:
     rows = [[hole for block in turn for hole in holes(block)] for turn in turns]
     columns = list(zip(*rows, strict=True))
     height = 1 + max(_height(block) for block in turns[0])
+    if all(row == rows[0] for row in rows):
+        return For(height, Numbers(0, len(turns), 1), tuple(turns[0]))
     for unified in (_numbered(columns, height), _worded(columns, height)):
         if unified is not None:
             values, filled = unified
@@ -271,7 +275,7 @@ def _numbered(columns: list[tuple[Hole, ...]], height: int) -> Unified | None:
         tokens = [_tokens(hole) for hole in column]
         if any(len(t) != len(tokens[0]) for t in tokens):
             return None
-        pieces: list[str | int | Var] = []
+        pieces: list[Token] = []
         for seen in zip(*tokens, strict=True):
             if all(s == seen[0] and type(s) is type(seen[0]) for s in seen):
                 pieces.append(seen[0])
@@ -307,7 +311,7 @@ def _worded(columns: list[tuple[Hole, ...]], height: int) -> Unified | None:
     changes = [_changes(c) for c in columns if any(hole != c[0] for hole in c)]
     found = [change for change in changes if change is not None]
     seen = list(dict.fromkeys(middle for _, middle, _ in found))
-    seen.sort(key=lambda values: isinstance(values[0], int))  # text first
+    seen.sort(key=lambda values: not isinstance(values[0], str))
     words = sum(isinstance(values[0], str) for values in seen)
     if len(found) < len(changes) or not seen or words > 1 or len(seen) > words + 2:
         return None
@@ -327,9 +331,9 @@ def _worded(columns: list[tuple[Hole, ...]], height: int) -> Unified | None:
 
 def _changes(
     column: tuple[Hole, ...],
-) -> tuple[str, tuple[str | int, ...], str] | None:
+) -> tuple[str, tuple[str | int | float, ...], str] | None:
     """What the names begin with, the parts that differ, what they end with."""
-    numbers = [hole for hole in column if isinstance(hole, int)]
+    numbers = [hole for hole in column if isinstance(hole, (int, float))]
     if len(numbers) == len(column):
         return "", tuple(numbers), ""
     texts = [text for text in map(_text, column) if text is not None]
@@ -362,11 +366,11 @@ def _common(texts: Sequence[str]) -> tuple[str, str]:
     return "".join(first[:head]), "".join(first[len(first) - tail :])
 
 
-def _tokens(hole: Hole) -> list[str | int | Var]:
+def _tokens(hole: Hole) -> list[Token]:
     """A name's text and numbers; numbers with leading zeros are text."""
     if not isinstance(hole, Name):
         return [hole]
-    out: list[str | int | Var] = []
+    out: list[Token] = []
     for piece in hole.pieces:
         if isinstance(piece, Var):
             out.append(piece)
@@ -377,7 +381,7 @@ def _tokens(hole: Hole) -> list[str | int | Var]:
     return out
 
 
-def _untokened(like: Hole, tokens: Sequence[str | int | Var]) -> Hole:
+def _untokened(like: Hole, tokens: Sequence[Token]) -> Hole:
     if not isinstance(like, Name):
         token = tokens[0]
         assert not isinstance(token, str)
@@ -426,10 +430,10 @@ def holes(block: Block) -> Iterator[Hole]:
         return
     for line in block.lines:
         for part in line:
-            if isinstance(part, Int):
+            if isinstance(part, Number):
                 yield part.value
             elif not isinstance(part, str):
-                yield from (n for n in _names(part) if n != EACH)
+                yield from (n for n in names_in(part) if n != EACH)
     if isinstance(block, Many):
         yield from block.names
 
@@ -439,7 +443,7 @@ def refill(block: Block, source: Iterator[Hole]) -> Block:
     if isinstance(block, For):
         values = block.values
         if isinstance(values, Numbers):
-            values = Numbers(_number(source), _number(source), values.step)
+            values = Numbers(_bound(source), _bound(source), values.step)
         body = tuple(refill(inner, source) for inner in block.body)
         return replace(block, values=values, body=body)
     lines = tuple(
@@ -453,8 +457,8 @@ def refill(block: Block, source: Iterator[Hole]) -> Block:
 def _refill_part(part: Part, source: Iterator[Hole]) -> Part:
     if isinstance(part, str) or part == EACH or part == Shape(EACH):
         return part
-    if isinstance(part, Int):
-        return Int(_number(source))
+    if isinstance(part, Number):
+        return Number(_number(source))
     if isinstance(part, Shape):
         return Shape(_name(source))
     if isinstance(part, Names):
@@ -468,9 +472,15 @@ def _name(source: Iterator[Hole]) -> Name:
     return name
 
 
-def _number(source: Iterator[Hole]) -> int | Var:
+def _number(source: Iterator[Hole]) -> int | float | Var:
     number = next(source)
     assert not isinstance(number, Name)
+    return number
+
+
+def _bound(source: Iterator[Hole]) -> int | Var:
+    number = next(source)
+    assert isinstance(number, (int, Var))
     return number
 
 

@@ -8,8 +8,20 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from luxgen.ir.initial import Draw, Fill, InitProgram, Node, Read, Ref, Write, operands
+from luxgen.ir.initial import (
+    Call,
+    Draw,
+    Fill,
+    InitProgram,
+    Node,
+    Read,
+    Ref,
+    Scalar,
+    Write,
+    operands,
+)
 from luxgen.ir.initial import reach as reached
+from luxgen.ir.values import Leaf
 from luxgen.targets.numpy.setup_draws import Recipe, affine_bound, recipes
 from luxgen.targets.numpy.setup_expressions import (
     expression,
@@ -22,15 +34,16 @@ from luxgen.targets.numpy.setup_expressions import (
 )
 from luxgen.targets.numpy.setup_fold import (
     For,
-    Int,
     Line,
     Name,
     Names,
+    Number,
     Numbers,
     Part,
     Shape,
     Stmt,
     Var,
+    names_in,
     numbered,
 )
 
@@ -42,13 +55,15 @@ class Step:
     """A statement of the stream, in all its spellings, best first.
 
     `leaf` is what it fills by `draw` alone. One that is `unused` is spelled as an
-    assignment if the leaf is drawn anew later on, and else as a bare call.
+    assignment if the leaf is drawn anew later on, and else as a bare call; it is
+    `skippable` if all that it does is to take words from the stream.
     """
 
     spellings: tuple[Stmt, ...]
     draw: Draw | None = None
     leaf: str = ""
     unused: bool = False
+    skippable: bool = False
 
 
 @dataclass
@@ -62,11 +77,14 @@ class Plan:
     stored: dict[str, str] = field(default_factory=dict)
 
 
-def make_plan(init: InitProgram, shapes: Shapes, keep: Collection[str] = ()) -> Plan:
-    """Order `init` for the leaves in `shapes`; those in `keep` aren't retraced."""
-    planner = _Planner(init, shapes, keep)
+def make_plan(
+    init: InitProgram, leaves: Iterable[Leaf], keep: Collection[str] = ()
+) -> Plan:
+    """Order `init` for these leaves; those in `keep` aren't retraced."""
+    planner = _Planner(init, {".".join(leaf.path): leaf for leaf in leaves}, keep)
     planner.find_copies()
     planner.decide()
+    planner.name_temporaries()
     planner.write()
     return planner.plan
 
@@ -75,17 +93,20 @@ class _Planner:
     """Which nodes get statements of their own, and the statements."""
 
     def __init__(
-        self, init: InitProgram, shapes: Shapes, keep: Collection[str]
+        self, init: InitProgram, leaves: Mapping[str, Leaf], keep: Collection[str]
     ) -> None:
-        self.nodes, self.init, self.shapes = init.nodes, init, shapes
+        self.nodes, self.init = init.nodes, init
+        self.shapes = {name: leaf.shape for name, leaf in leaves.items()}
         self.plan = Plan()
         self.targets: dict[int, list[str]] = {}
-        for name in shapes:
+        self.values: dict[str, int] = {}
+        for name, leaf in leaves.items():
             reason = self._obstacle(name, keep)
             if reason:
                 self.plan.stored[name] = reason
             else:
-                self.targets.setdefault(init.leaves[name].node, []).append(name)
+                self.values[name] = self._cast(init.leaves[name].node, leaf.dtype)
+                self.targets.setdefault(self.values[name], []).append(name)
         self.live = sorted(reached(self.nodes, list(self.targets)))
         self.users: dict[int, list[int]] = {number: [] for number in self.live}
         for number in self.live:
@@ -104,10 +125,10 @@ class _Planner:
             return "kept on request"
         if name not in self.init.leaves:
             return self.init.stored.get(name, "the constructor doesn't make it")
-        number = self.init.leaves[name].node
-        if self.nodes[number].shape != self.shapes[name]:
+        value = self.init.leaves[name].node
+        if self.nodes[value].shape != self.shapes[name]:
             return "its shape isn't the constructor's"
-        for number in sorted(reached(self.nodes, [number])):
+        for number in sorted(reached(self.nodes, [value])):
             reason = obstacle(self.nodes[number])
             if reason:
                 return reason
@@ -148,10 +169,24 @@ class _Planner:
                 self.targets[made[name]] = kept
         source = Name((f"{prefix}{numbers.start}.",))
         to = Name((prefix, Var(1), "."))
-        line: Line = ("w |= {n.replace(", source, ", ", to, ", 1): w[n] for n in shapes "
-                      "if n.startswith(", source, ")}")  # fmt: skip
+        line: Line = (
+            *("w |= {n.replace(", source, ", ", to, ", 1): w[n] for n in shapes if "),
+            *("n.startswith(", source, ")}"),
+        )
         later = replace(numbers, start=numbers.start + numbers.step)
         self.plan.copies.append(For(1, later, (Stmt((line,)),)))
+
+    def _cast(self, number: int, dtype: str) -> int:
+        """The value in the leaf's dtype, if the model was converted afterwards."""
+        node = self.nodes[number]
+        if node.dtype == dtype:
+            return number
+        if isinstance(node, Fill):
+            self.nodes += (Fill(node.value, node.shape, dtype),)
+        else:
+            args = (("self", Ref(number)), ("dtype", dtype))
+            self.nodes += (Call("_to_copy", args, 0, node.shape, dtype),)
+        return len(self.nodes) - 1
 
     def decide(self) -> None:
         """Print a value inside its only user if no other draw comes between."""
@@ -239,7 +274,10 @@ class _Planner:
     def _draw(self, number: int, node: Draw, place: str, leaf: str) -> None:
         spellings = []
         for recipe in self._recipes(node, leaf):
-            lines = self._assign(number, place, template(recipe.text))
+            value = template(recipe.text)
+            if leaf and not node.shape:  # NumPy scalars aren't arrays
+                value = template("np.array(x)", x=value)
+            lines = self._assign(number, place, value)
             k = [self._line(f"k = {recipe.k}")] if recipe.k else []
             spellings.append(Stmt((*k, *lines)))
         self._emit(number, tuple(spellings), node)
@@ -269,13 +307,11 @@ class _Planner:
         """Whether a later statement of the stream gives the leaf a whole new value."""
         if name not in self.shapes or name in self.plan.stored:
             return False
-        last = self.init.leaves[name].node
-        while isinstance(node := self.nodes[last], Write):
-            last = node.base.node
-        return last > number and last in self.random
+        made = self.random.intersection(reached(self.nodes, [self.values[name]]))
+        return bool(made) and min(made) > number
 
     def _recipes(self, node: Draw, leaf: str) -> list[Recipe]:
-        alone = bool(leaf) and len(self.targets[self.init.leaves[leaf].node]) == 1
+        alone = bool(leaf) and len(self.targets[self.values[leaf]]) == 1
         mine = alone and self.shapes[leaf] == node.shape
         text = f"shapes[{self._mark(leaf)}]" if mine else repr(node.shape)
 
@@ -304,43 +340,99 @@ class _Planner:
         target = path_expression(variable, base.shape, node.path, self._show)
         if not isinstance(target, ast.Subscript):
             target = template("x[...]", x=target)
-        if isinstance(node.value, Ref):
-            value = ast.unparse(self._show(node.value.node))
+        written: Scalar | Ref | None = node.value
+        if isinstance(written, Ref):
+            filling = self.nodes[written.node]
+            written = filling.value if isinstance(filling, Fill) else written
+        if isinstance(written, Ref):
+            value = ast.unparse(self._show(written.node))
         else:
-            value = repr(shortest(node.value, node.dtype))
-            value = re.sub(r"\b(inf|nan)\b", r"np.\1", value)
+            value = ast.unparse(template("x", x=shortest(written or 0, node.dtype)))
         return [*lines, self._line(f"{ast.unparse(target)} = {value}")]
 
     def _others(self, number: int, place: str) -> list[Line]:
         """Give the value of a finished chain of writes to the other leaves too."""
         if not isinstance(self.nodes[number], Write):
             return []
-        return [
-            self._line(f"w[{self._mark(name)}] = {place}")
-            for name in self.targets.get(number, [])[1:]
-        ]
+        others = tuple(Name((n,)) for n in self.targets.get(number, [])[1:])
+        if len(others) < 2:
+            return [("w[", name, "] = ", *self._line(place)) for name in others]
+        return [("w |= dict.fromkeys(", Names(others), ", ", *self._line(place), ")")]
 
     # ---- names ----
 
     def _place(self, number: int) -> tuple[str, str]:
         """Where a named value is kept, and the leaf if it is one."""
         while self._grows(number):
-            number = self.users[number][0]
-        if number in self.targets:
-            leaf = self.targets[number][0]
+            number = self.users[number][-1]
+        leaf = self._becomes(number)
+        if leaf:
             return f"w[{self._mark(leaf)}]", leaf
-        return self.temporaries.setdefault(number, f"t{len(self.temporaries)}"), ""
+        return self.temporaries[number], ""
+
+    def _becomes(self, number: int) -> str:
+        """The leaf that a value is made into, on a path that takes in no other draw."""
+        first, shape = number, self.nodes[number].shape
+        while number not in self.targets:
+            users = self.users[number]
+            if first not in self.random or len(users) != 1:
+                return ""
+            drawn = self.random.intersection(operands(self.nodes[users[0]]))
+            if drawn != {number} or isinstance(self.nodes[users[0]], Draw):
+                return ""
+            number = users[0]
+        leaf = self.targets[number][0]
+        alone = number == first or len(self.targets[number]) == 1
+        return leaf if alone and self.shapes[leaf] == shape else ""
+
+    def name_temporaries(self) -> None:
+        """t0, t1 ...: a name is used again once no statement needs its value."""
+        ends: dict[str, float] = {}
+        for number in sorted(self.named):
+            last = number
+            while self._grows(last):
+                last = self.users[last][-1]
+            if self._becomes(last) or last in self.temporaries:
+                continue
+            end = max((self._last_use(user) for user in self.users[last]), default=last)
+            if not self.random.issuperset({last}) and any(
+                self._is_late(user) for user in self.users[last]
+            ):
+                end = float("inf")  # constants come first, and this one is kept
+            names = (f"t{k}" for k in range(len(ends) + 1))
+            name = next(n for n in names if ends.get(n, -1) < number)
+            ends[name] = end
+            self.temporaries[last] = name
+
+    def _last_use(self, number: int) -> float:
+        """The last statement in which a value is printed."""
+        if number in self.named or not self.users[number]:
+            return number
+        return max(self._last_use(user) for user in self.users[number])
+
+    def _is_late(self, number: int) -> bool:
+        return number in self.random or (
+            number not in self.named and any(map(self._is_late, self.users[number]))
+        )
 
     def _grows(self, number: int) -> bool:
         """Whether its array is only there to be written into by the next value."""
         users = self.users[number]
-        alone = len(users) == 1 and number not in self.targets
-        if not alone or not self._writes(users[0], number):
+        if not users or number in self.targets or isinstance(self.nodes[number], Fill):
             return False
-        write = self.nodes[users[0]]
-        assert isinstance(write, Write)
-        used_twice = [*operands(write)].count(number) > 1
-        return not used_twice and not isinstance(self.nodes[number], Fill)
+        return self._writes(users[-1], number) and self._only(number, users[-1])
+
+    def _only(self, number: int, statement: int) -> bool:
+        """Whether all that reads it is printed inside this statement."""
+        return all(
+            user == statement
+            or (
+                user not in self.named
+                and user not in self.targets
+                and self._only(user, statement)
+            )
+            for user in self.users[number]
+        )
 
     def _show(self, number: int) -> ast.expr:
         if number in self.named:
@@ -368,10 +460,14 @@ class _Planner:
     def _line(self, text: str) -> Line:
         """Text with placeholders and numbers taken out as parts."""
         plain = re.sub(r"\*\* \((-[\d.]+)\)", r"** \1", ast.unparse(ast.parse(text)))
+        plain = re.sub(r"(?<![\w.])(\d+) \*\* (?=-?[\d.])", r"\1**", plain)
         return tuple(_parts(plain, self.marks))
 
 
-_TOKEN = re.compile(r"shapes\[_leaf_(\d+)_\]|_leaf_(\d+)_|(?<![\w.])(\d+)(?![\w.])")
+_TOKEN = re.compile(
+    r"shapes\[_leaf_(\d+)_\]|_leaf_(\d+)_"
+    r"|(?<![\w.])(\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w.])"
+)
 
 
 def _parts(text: str, marks: list[str]) -> Iterable[Part]:
@@ -385,29 +481,31 @@ def _parts(text: str, marks: list[str]) -> Iterable[Part]:
         elif leaf is not None:
             yield Name((marks[int(leaf)],))
         else:
-            yield Int(int(number))
+            yield Number(float(number) if set(number) & set(".e") else int(number))
         at = match.end()
     if at < len(text):
         yield text[at:]
 
 
 def merged(steps: Iterable[Step]) -> list[Step]:
-    """Writes into a leaf joined to the draw before them, as one recipe."""
+    """Writes of constants into a leaf joined to its draw just before, as one recipe."""
     out: list[Step] = []
     for step in steps:
-        before = out[-1] if out else None
-        if before and before.leaf and not before.unused and step.draw is None:
-            (stmt,) = step.spellings
-            names = {p.name if isinstance(p, Shape) else p
-                     for line in stmt.lines for p in line
-                     if isinstance(p, (Name, Shape))}  # fmt: skip
-            if names == {Name((before.leaf,))}:
-                spellings = tuple(
-                    Stmt((*s.lines, *stmt.lines)) for s in before.spellings
-                )
-                out[-1] = Step(spellings, before.draw, before.leaf)
-                continue
-        out.append(step)
+        before = out[-1] if out else Step(())
+        extra = step.spellings[0].lines if step.spellings else ()
+        draws = any("draw_" in p for line in extra for p in line if isinstance(p, str))
+        about = {name for line in extra for part in line for name in names_in(part)}
+        if (
+            before.leaf
+            and not before.unused
+            and step.draw is None
+            and not draws
+            and about == {Name((before.leaf,))}
+        ):
+            longer = (Stmt((*s.lines, *extra)) for s in before.spellings)
+            out[-1] = replace(before, spellings=tuple(longer))
+        else:
+            out.append(step)
     return out
 
 

@@ -9,20 +9,22 @@ from luxgen.targets.numpy.setup_fold import (
     EACH,
     Block,
     For,
-    Int,
     Line,
     Many,
     Name,
     Names,
+    Number,
     Numbers,
     Part,
     Shape,
     Stmt,
     Var,
+    holes,
     numbered,
 )
+from luxgen.targets.numpy.setup_mixed import Mixed
 from luxgen.targets.numpy.setup_select import select
-from luxgen.targets.numpy.setup_wrap import escape, quote, wrap
+from luxgen.targets.numpy.setup_wrap import WIDTH, escape, quote, wrap
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -40,10 +42,12 @@ class Scope:
         return replace(self, indent=self.indent + 4, **changes)  # type: ignore[arg-type]
 
 
-def render(blocks: Iterable[Block], scope: Scope) -> list[str]:
+def render(blocks: Iterable[Block | Mixed], scope: Scope) -> list[str]:
     lines: list[str] = []
     for block in blocks:
-        if isinstance(block, Stmt):
+        if isinstance(block, Mixed):
+            lines += _mixed(block, scope)
+        elif isinstance(block, Stmt):
             lines += _statements(block.lines, scope)
         elif isinstance(block, Many):
             lines += _many(block, scope)
@@ -58,7 +62,8 @@ _OWN = -1  # the height of a comprehension's variable
 def _for(block: For, scope: Scope) -> list[str]:
     depth = len(scope.loops)
     if isinstance(block.values, Numbers):
-        names = [_letter(scope)]
+        used = any(_uses(inner, block.height) for inner in block.body)
+        names = [_letter(scope) if used else "_"]
         source = _range(block.values, scope)
     else:
         names = _column_names(block.values[0], depth)
@@ -69,20 +74,28 @@ def _for(block: For, scope: Scope) -> list[str]:
     return head + render(block.body, inner)
 
 
+def _uses(block: Block, height: int) -> bool:
+    """Whether the variable of the loop of this height is in the block."""
+    found = (
+        hole.pieces if isinstance(hole, Name) else (hole,) for hole in holes(block)
+    )
+    return any(isinstance(p, Var) and p.height == height for ps in found for p in ps)
+
+
 def _letter(scope: Scope) -> str:
     """A variable for numbers that no loop around uses."""
     used = {name for names in scope.loops.values() for name in names}
     return next(letter for letter in "ijklmopqrstuvwxyz" if letter not in used)
 
 
-def _column_names(row: Sequence[str | int], depth: int) -> list[str]:
+def _column_names(row: Sequence[str | int | float], depth: int) -> list[str]:
     """Names for the columns of a loop's rows: `part` for text, `n`, `m` for numbers."""
     numbers = iter(("n", "m"))
     names = ["part" if isinstance(item, str) else next(numbers) for item in row]
     return [f"{name}{depth}" if depth else name for name in names]
 
 
-def _item(value: str | int) -> str:
+def _item(value: str | int | float) -> str:
     return quote(value) if isinstance(value, str) else _digits(value)
 
 
@@ -93,7 +106,7 @@ def _tuple(items: Iterable[str]) -> str:
 
 
 def _range(numbers: Numbers, scope: Scope) -> str:
-    start, stop = (_int(n, scope) for n in (numbers.start, numbers.stop))
+    start, stop = (_number(n, scope) for n in (numbers.start, numbers.stop))
     bounds = [start, stop] if start != "0" or numbers.step != 1 else [stop]
     step = [str(numbers.step)] if numbers.step != 1 else []
     return f"range({', '.join(bounds + step)})"
@@ -111,12 +124,10 @@ def _many(block: Many, scope: Scope) -> list[str]:
         text += _selected(lines, condition, scope)
         text += _listed(lines, tail, scope) if tail else []
         choices.append(text)
-    return min(choices, key=len)
+    return min(choices, key=cost)
 
 
-def _listed(
-    lines: Sequence[Line], names: Sequence[Name], scope: Scope
-) -> list[str]:
+def _listed(lines: Sequence[Line], names: Sequence[Name], scope: Scope) -> list[str]:
     if len(names) == 1:
         return _statements(_of(Many(tuple(lines), ()), names[0]), scope)
     source = ", ".join(_name(name, scope) for name in names)
@@ -134,6 +145,24 @@ def _selected(lines: Sequence[Line], condition: str, scope: Scope) -> list[str]:
         out += wrap(f"if {condition}:", body.indent)
         body = body.deeper()
     return out + _statements(lines, body)
+
+
+def _mixed(block: Mixed, scope: Scope) -> list[str]:
+    """A loop over all leaves, with a branch for each recipe."""
+    parts = [p for _, lines in block.cases for line in lines for p in line]
+    shaped = Shape(EACH) in parts or any("shape" in test for test, _ in block.cases)
+    each = "name, shape in shapes.items()" if shaped else "name in shapes"
+    out = wrap(f"for {each}:", scope.indent)
+    branch = scope.deeper(each_shape="shape")
+    for word, (condition, lines) in zip(
+        ("if", *["elif"] * len(block.cases)), block.cases, strict=False
+    ):
+        if not condition:
+            out += wrap("else:", branch.indent)
+        else:
+            out += wrap(f"{word} {condition}:", branch.indent)
+        out += _statements(lines, branch.deeper())
+    return out
 
 
 Described = tuple[Sequence[Name], str, Sequence[Name]]
@@ -159,9 +188,13 @@ _ENDS = 3  # names listed before or after a condition
 
 
 def _constant(lines: Sequence[Line]) -> int:
-    """How many of the first lines are the same for all leaves."""
-    about = [any(not isinstance(p, (str, Int)) for p in line) for line in lines]
-    return about.index(True)
+    """How many of the first lines give numbers that are the same for all leaves."""
+    count = 0
+    for line in lines:
+        if line[0] != "k = " or any(not isinstance(p, (str, Number)) for p in line):
+            break
+        count += 1
+    return count
 
 
 def _of(block: Many, name: Name) -> tuple[Line, ...]:
@@ -179,27 +212,43 @@ def _plain(names: Sequence[Name]) -> list[str] | None:
 
 
 def _statements(lines: Sequence[Line], scope: Scope) -> list[str]:
-    """The lines as they are, or with the leaf's shape in a variable."""
-    shapes = [part for line in lines for part in line if isinstance(part, Shape)]
-    plain = _lines(lines, scope)
-    if len(shapes) < 2 or len(set(shapes)) > 1 or _part(shapes[0], scope) == "shape":
-        return plain
-    named = [
-        *_lines([("shape = ", shapes[0])], scope),
-        *_lines(
-            [tuple("shape" if p == shapes[0] else p for p in line) for line in lines],
-            scope,
-        ),
-    ]
-    return min(plain, named, key=len)
+    """The lines as they are, or with the leaf's shape or name in a variable."""
+    shapes = {part for line in lines for part in line if isinstance(part, Shape)}
+    choices = [_lines(lines, scope)]
+    if len(shapes) == 1:
+        (shape,) = shapes
+        named: dict[Part, str] = {shape: "shape"}
+        if _part(shape, scope) != "shape":
+            choices.append(_with("shape", shape, named, lines, scope))
+        if shape.name != EACH and any(shape.name in line for line in lines):
+            named = {shape: "shapes[name]", shape.name: "name"}
+            choices.append(_with("name", shape.name, named, lines, scope))
+    return min(choices, key=cost)
+
+
+def _with(
+    variable: str,
+    value: Part,
+    named: Mapping[Part, str],
+    lines: Sequence[Line],
+    scope: Scope,
+) -> list[str]:
+    replaced = [tuple(named.get(part, part) for part in line) for line in lines]
+    return _lines([(f"{variable} = ", value), *replaced], scope)
+
+
+def cost(lines: list[str]) -> int:
+    """Their number; too wide ones and broken subscripts count as more."""
+    wide = sum(len(line) > WIDTH for line in lines)
+    return len(lines) + 10 * wide + 2 * sum(line.endswith("w[") for line in lines)
 
 
 def _lines(lines: Iterable[Line], scope: Scope) -> list[str]:
     out: list[str] = []
     for line in lines:
-        out += min(
-            (wrap(text, scope.indent) for text in _texts(line, scope)), key=len
-        )
+        choices = [wrap(text, scope.indent) for text in _texts(line, scope)]
+        best: list[str] = min(choices, key=cost)
+        out += best
     return out
 
 
@@ -236,8 +285,8 @@ def _spellings(names: Names, scope: Scope) -> list[str]:
 def _part(part: Part, scope: Scope) -> str:
     if isinstance(part, str):
         return part
-    if isinstance(part, Int):
-        return _int(part.value, scope)
+    if isinstance(part, Number):
+        return _number(part.value, scope)
     if isinstance(part, Shape):
         if part.name == EACH:
             return scope.each_shape
@@ -246,12 +295,12 @@ def _part(part: Part, scope: Scope) -> str:
     return _name(part, scope)
 
 
-def _int(value: int | Var, scope: Scope) -> str:
-    return _digits(value) if isinstance(value, int) else _var(value, scope)
+def _number(value: int | float | Var, scope: Scope) -> str:
+    return _var(value, scope) if isinstance(value, Var) else _digits(value)
 
 
-def _digits(value: int) -> str:
-    return f"{value:_}" if value >= 100_000 else str(value)
+def _digits(value: int | float) -> str:
+    return f"{value:_}" if type(value) is int and value >= 100_000 else repr(value)
 
 
 def _var(var: Var, scope: Scope) -> str:

@@ -14,9 +14,7 @@ Test = tuple[str, frozenset[str]]
 """A condition's text, and the leaves that meet it."""
 
 
-def select(
-    names: Sequence[str], shapes: Shapes, name: str, shape: str
-) -> str | None:
+def select(names: Sequence[str], shapes: Shapes, name: str, shape: str) -> str | None:
     """A condition that just these leaves meet, if they are in the leaves' order.
 
     "" if they are all leaves; None if there is no short condition.
@@ -28,12 +26,41 @@ def select(
         return ""
     found: list[str] = []
     for tests in product(
-        _ranks(wanted, shapes, shape), _ends(names, shapes, name), _starts(names, shapes, name)
+        _ranks(wanted, shapes, shape),
+        _ends(names, shapes, name),
+        _starts(names, shapes, name),
     ):
         chosen = [test for test in tests if test is not None]
         if chosen and frozenset.intersection(*(t[1] for t in chosen)) == wanted:
             found.append(" and ".join(test[0] for test in chosen))
     return min(found, key=_cost, default=None)
+
+
+def cover(names: Sequence[str], shapes: Shapes, name: str, shape: str) -> str | None:
+    """A condition that just these leaves meet, made of up to five of less each."""
+    missing: dict[str, None] = dict.fromkeys(names)
+    conditions: list[str] = []
+    ends = [
+        test
+        for parts in (1, 2, 3, 4)
+        for tail in dict.fromkeys(".".join(n.split(".")[-parts:]) for n in names)
+        for test in _ends([tail], shapes, name)
+    ]
+    tests = [
+        [test for test in pair if test is not None]
+        for pair in product(_ranks(frozenset(names), shapes, shape), ends)
+    ]
+    met = [(t, frozenset.intersection(*(s for _, s in t))) for t in tests if t]
+    exact = [(t, found) for t, found in met if found <= missing.keys()]
+    while missing and exact and len(conditions) < 5:
+        best, found = max(
+            exact, key=lambda item: (len(item[1] & missing.keys()), -len(item[0]))
+        )
+        if not found & missing.keys():
+            break
+        conditions.append(" and ".join(text for text, _ in best))
+        missing = dict.fromkeys(n for n in missing if n not in found)
+    return None if missing else " or ".join(conditions)
 
 
 def _cost(condition: str) -> int:
@@ -58,7 +85,10 @@ def _ranks(wanted: frozenset[str], shapes: Shapes, shape: str) -> Iterator[Test 
 def _ends(names: Sequence[str], shapes: Shapes, name: str) -> Iterator[Test | None]:
     yield None
     shared = os.path.commonprefix([n[::-1] for n in names])[::-1]
-    endings = [(re.sub(r"^.*?(?=[._])", "", shared, count=1, flags=re.S),), (shared,)]
+    endings: list[tuple[str, ...]] = [
+        (re.sub(r"^.*?(?=[._])", "", shared, count=1, flags=re.S),),
+        (shared,),
+    ]
     for parts in (1, 2, 3):
         tails = dict.fromkeys(".".join(n.split(".")[-parts:]) for n in names)
         endings.append(tuple(tails))

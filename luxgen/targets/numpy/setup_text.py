@@ -5,26 +5,28 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from luxgen.ir.initial import Draw, Fill, InitProgram
+from luxgen.ir.initial import Fill, InitProgram
 from luxgen.ir.values import Leaf
 from luxgen.ops import draws
 from luxgen.targets.numpy.setup_draws import affine_bound
-from luxgen.targets.numpy.setup_expressions import dtype_expression, filled, template
+from luxgen.targets.numpy.setup_expressions import filled, template
 from luxgen.targets.numpy.setup_fold import (
     EACH,
     Block,
-    Int,
+    Line,
     Many,
     Name,
     Names,
+    Number,
     Shape,
     Stmt,
     group,
     key,
     roll,
 )
+from luxgen.targets.numpy.setup_mixed import mix
 from luxgen.targets.numpy.setup_plan import (
     Plan,
     Step,
@@ -32,14 +34,16 @@ from luxgen.targets.numpy.setup_plan import (
     make_plan,
     merged,
 )
-from luxgen.targets.numpy.setup_render import Scope, render
-from luxgen.targets.numpy.setup_select import select
+from luxgen.targets.numpy.setup_render import Scope, cost, render
+from luxgen.targets.numpy.setup_select import cover, select
 from luxgen.targets.numpy.setup_wrap import quote, wrap
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 _HELPERS = {name for name in vars(draws) if name.startswith(("draw_", "skip_", "fan_"))}
 _HELPERS |= {"erfinv"}
+
+_BITS = "np.random.RandomState(rng % 2**32) if isinstance(rng, int) else rng"
 
 _FOLDED = 6  # lines from which on loops are looked for
 
@@ -72,9 +76,9 @@ def setup_text(
     `seeded` it may use `seed`, an int.
     """
     shapes = {".".join(leaf.path): leaf.shape for leaf in leaves}
-    plan = make_plan(init, shapes, keep)
+    plan = make_plan(init, leaves, keep)
     scope = Scope(shapes)
-    body = render(plan.constants, scope) + _stream(plan, shapes)
+    body = _folded(plan.constants, scope) + _stream(plan, shapes)
     body += render(plan.copies, scope)
     fills = _fills(plan, scope)
     if plan.stored:
@@ -82,11 +86,11 @@ def setup_text(
     text = "\n".join((*fills, *body))
     head = []
     if "bits" in text:
-        head.append("    bits = np.random.RandomState(rng % 2**32) if isinstance(rng, int) else rng")
+        head.append(f"    bits = {_BITS}")
     if "shapes" in text:
         head.append("    shapes = _shapes()")
     if "spare" in text:
-        head.append("    spare: list[float] = []  # torch keeps the second of two normals")
+        head.append("    spare: list[float] = []  # torch keeps one of two normals")
     first = next(iter((*fills, *body)), "")
     if first.startswith("    w |= "):  # `w` starts with what is added first
         (fills or body)[0] = first.replace("w |= ", "w = ", 1)
@@ -127,15 +131,15 @@ def _called(lines: Iterable[str]) -> frozenset[str]:
 
 def _fills(plan: Plan, scope: Scope) -> list[str]:
     """Zeros for everything, then the leaves with other numbers or dtypes."""
-    fills: dict[tuple[object, ...], tuple[Fill, list[str]]] = {}
+    fills: dict[tuple[str, str], tuple[Fill, list[str]]] = {}
     for fill, names in plan.fills.items():
         kind = (repr(fill.value or 0), fill.dtype)
         fills.setdefault(kind, (fill, []))[1].extend(names)
     lines: list[str] = []
     zeros = [kind for kind, (fill, _) in fills.items() if _is_zero(fill)]
     if zeros:
-        text = "w: dict[str, Array] = {n: np.zeros(s, np.float32) for n, s in shapes.items()}"
-        lines += wrap(text, scope.indent)
+        zero = "{n: np.zeros(s, np.float32) for n, s in shapes.items()}"
+        lines += wrap(f"w: dict[str, Array] = {zero}", scope.indent)
     for kind, (fill, names) in fills.items():
         if kind in zeros:
             continue
@@ -154,8 +158,11 @@ def _fill(fill: Fill, names: list[str], scope: Scope) -> list[str]:
 
     if len(names) == 1:
         name = quote(names[0])
-        return wrap(f"w[{name}] = " + _literal(text("_"), f"shapes[{name}]"), scope.indent)
+        line = f"w[{name}] = {_literal(text('_'), f'shapes[{name}]')}"
+        return wrap(line, scope.indent)
     condition = select(names, scope.shapes, "n", "s")
+    if condition is None and len(names) > 4:
+        condition = cover(names, scope.shapes, "n", "s")
     if condition is not None:
         clause = f" if {condition}" if condition else ""
         line = f"w |= {{n: {text('s')} for n, s in shapes.items(){clause}}}"
@@ -175,40 +182,47 @@ def _literal(text: str, shape: str) -> str:
 
 def _stream(plan: Plan, shapes: Shapes) -> list[str]:
     """The draws in order, in the shortest of several texts."""
-    steps = merged(plan.steps)
+    scope, steps = Scope(shapes), merged(plan.steps)
     while steps and steps[-1].unused:
         steps.pop()
     steps = _skippable(steps)
-    texts = []
-    for again in (False, True):
-        stmts = _statements(_chosen(steps, again), shapes)
-        plain = render(group(stmts), Scope(shapes))
-        texts.append(plain)
-        if len(plain) > _FOLDED:
-            for blocks in (group(roll(stmts)), roll(group(stmts))):
-                texts.append(render(blocks, Scope(shapes)))
-    return min(texts, key=len)
+    variants = ((False, False), (True, False), (False, True))
+    texts = [
+        _folded(_statements(_chosen(steps, again), shapes, attached), scope)
+        for again, attached in variants
+    ]
+    return min(texts, key=cost)
+
+
+def _folded(stmts: Sequence[Block], scope: Scope) -> list[str]:
+    """The statements in the shortest of several forms."""
+    grouped = group(stmts)
+    texts = [render(grouped, scope)]
+    if len(texts[0]) > _FOLDED:
+        texts.append(render(mix(grouped, scope.shapes), scope))
+        for blocks in (group(roll(stmts)), roll(grouped)):
+            texts.append(render(blocks, scope))
+    return min(texts, key=cost)
 
 
 def _skippable(steps: list[Step]) -> list[Step]:
-    """Unused draws that may be skipped, without a spelling as a bare call."""
+    """Find the unused draws of which nothing is left but the words they take."""
     out: list[Step] = []
     spare = False  # whether a later draw may use the normal that is kept back
     for step in reversed(steps):
         draw = step.draw
         few = draw is not None and "few_normals" in (draw.kind, *draw.args)
-        if step.unused and draw is not None and draw.words is not None:
-            if not (few and spare) and not step.leaf:
-                step = Step((), draw, "", unused=True)
-        spare = spare or (few and not step.unused)
-        out.append(step)
+        fixed = draw is not None and draw.words is not None
+        skippable = step.unused and fixed and not (few and spare)
+        spare = spare or (few and not skippable)
+        out.append(replace(step, skippable=skippable))
     return out[::-1]
 
 
 def _chosen(steps: Sequence[Step], again: bool) -> list[Step]:
-    """Each step in its most common spelling.
+    """Each step in its most common spelling, and none for what is skipped.
 
-    An unused draw is skipped; or, with `again`, done where others are alike.
+    With `again`, an unused draw is done if it is into a leaf and others are alike.
     """
     counts: Counter[object] = Counter()
     for step in steps:
@@ -216,20 +230,15 @@ def _chosen(steps: Sequence[Step], again: bool) -> list[Step]:
             counts.update({key(stmt) for stmt in step.spellings})
     out = []
     for step in steps:
-        best = max(
-            step.spellings, key=lambda s: counts[key(s)], default=None
-        )
-        words = step.draw.words if step.draw else None
-        wanted = again and step.leaf and best is not None and counts[key(best)]
-        if step.unused and words is not None and not wanted and (
-            step.leaf or not step.spellings
-        ):
-            best = None
-        out.append(Step(() if best is None else (best,), step.draw, step.leaf, step.unused))
+        best = max(step.spellings, key=lambda s: counts[key(s)], default=None)
+        alike = again and step.leaf and best is not None and counts[key(best)]
+        kept = best is not None and (alike or not step.skippable)
+        out.append(replace(step, spellings=(best,) if kept and best else ()))
     return out
 
 
-def _statements(steps: Sequence[Step], shapes: Shapes) -> list[Block]:
+def _statements(steps: Sequence[Step], shapes: Shapes, attached: bool) -> list[Block]:
+    """The steps as statements; skips on their own, or `attached` to what follows."""
     out: list[Block] = []
     skipped = at = 0
     while at < len(steps):
@@ -239,30 +248,34 @@ def _statements(steps: Sequence[Step], shapes: Shapes) -> list[Block]:
             assert step.draw is not None and step.draw.words is not None
             skipped += step.draw.words
             continue
-        if skipped:
-            out.append(Stmt((("skip_words(bits, ", Int(skipped), ")"),)))
-            skipped = 0
         taken = _affine(steps, at - 1, shapes)
+        skip: Line = ("skip_words(bits, ", Number(skipped), ")")
+        attach = attached and not taken and bool(skipped)
+        if skipped and not attach:
+            out.append(Stmt((skip,)))
+        skipped = 0
         if taken:
             names = Names((Name((step.leaf,)),))
             line = ("w |= draw_affine(bits, shapes, ", names, ")")
             out.append(Stmt((line,), batch=True))
             at += taken - 1
         else:
-            out.append(step.spellings[0])
+            lines = step.spellings[0].lines
+            out.append(Stmt((skip, *lines) if attach else lines))
     return out
 
 
 def _affine(steps: Sequence[Step], at: int, shapes: Shapes) -> int:
     """How many steps from here draw a layer as Linear does: weight, then bias."""
-    step = steps[at]
-    if step.unused or len(step.spellings[0].lines) > 2 or not is_affine_weight(step, shapes):
+    step, after = steps[at], steps[at + 1 : at + 2]
+    alone = len(step.spellings[0].lines) <= 2  # nothing is written into it
+    if step.unused or not alone or not is_affine_weight(step, shapes):
         return 0
     bias = step.leaf.removesuffix("weight") + "bias"
     if bias not in shapes:
         return 1
-    after = steps[at + 1] if at + 1 < len(steps) else None
-    drawn = after is not None and after.draw is not None and after.leaf == bias
-    if drawn and not after.unused and affine_bound(after.draw, shapes[step.leaf]):
-        return 2
+    for second in after:
+        draw = second.draw if second.leaf == bias and not second.unused else None
+        if draw is not None and affine_bound(draw, shapes[step.leaf]):
+            return 2
     return 0
