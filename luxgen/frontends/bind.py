@@ -122,6 +122,9 @@ class Call:
 def canonical(func: Callable[..., Any]) -> tuple[str, bool]:
     """Op name of a torch callable and whether its two first arguments swap."""
     own = getattr(func, "__name__", "")
+    if isinstance(func, torch._ops.OpOverload):  # torch.ops.aten.add.Tensor
+        own = func._schema.name.rpartition("::")[2]
+        return ALIASES.get(own, own), False
     if own.startswith(("linalg_", "fft_")) and own != "linalg_matmul":
         return own, False  # torch.linalg.norm isn't torch.norm
     full = resolve_name(func) or f"{func.__module__}.{own}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from luxgen.frontends.records import Trace
 from luxgen.frontends.sites import site_on
 from luxgen.frontends.trace import trace
 from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_names
+from luxgen.frontends.unseen import other_values, unseen_sites
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
 from luxgen.passes.escapes import export
@@ -107,15 +109,11 @@ def _aligned(
     """Both modes' first traces, each checked against its witness."""
     result = []
     for training in (True, False):
-        first, second = (
-            trace(
-                model,
-                *resized(args, kwargs, free, k),
-                training=training,
-                has_rule=has_rule,
-            )
-            for k in (0, 1)
-        )
+        run = partial(trace, model, training=training, has_rule=has_rule)
+        example = resized(args, kwargs, free, 0)
+        first, second = run(*example), run(*resized(args, kwargs, free, 1))
+        again = partial(run, *other_values(*example))
+        first.sites += unseen_sites(first, second, again)
         if not first.sites:
             align(first.root, second.root)
         result.append(first)

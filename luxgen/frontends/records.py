@@ -31,6 +31,14 @@ class Scope:
     given: dict[str, Arg] = field(default_factory=dict)
 
 
+INLINE_CONSTANT = 16  # constants of up to this many elements are written as literals
+
+Unseen = tuple[Any, Site]  # a tensor and where it is used
+UNSEEN = "a tensor is used here that luxgen didn't see being computed"
+WAY_OUT = (
+    "compute it with torch functions: no TorchScript, torch.autograd.grad, DLPack, "
+    "C++ extension or legacy constructor"
+)
 Record = Op | Write | Guard | Branch | Scope
 
 
@@ -38,10 +46,12 @@ Record = Op | Write | Guard | Branch | Scope
 class Trace:
     """A whole run: the root call, and every place that can't be translated.
 
-    `changed` are attributes that the run changed, by module path and name.
+    `changed` are attributes that the run changed, by module path and name; `unseen`
+    tensors that no op of the run made, and the places that use them.
     """
 
     root: Scope
     sites: list[Site]
     constants: dict[tuple[str, ...], Any]
     changed: list[tuple[str, str]] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)

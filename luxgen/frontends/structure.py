@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -60,3 +61,21 @@ def tensors_in(item: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(value)
     elif isinstance(item, slice):
         yield from tensors_in((item.start, item.stop, item.step))
+
+
+def map_tensors(visit: Callable[[torch.Tensor], Any], item: Any) -> Any:
+    """Rebuild containers and records with `visit` applied to every tensor."""
+    if isinstance(item, torch.Tensor):
+        return visit(item)
+    if isinstance(item, tuple) and hasattr(item, "_fields"):
+        return type(item)(*(map_tensors(visit, v) for v in item))
+    if is_record(item):
+        new = copy.copy(item)
+        for name, value in record_fields(item):
+            object.__setattr__(new, name, map_tensors(visit, value))
+        return new
+    if isinstance(item, (tuple, list)):
+        return type(item)(map_tensors(visit, v) for v in item)
+    if isinstance(item, dict):
+        return {k: map_tensors(visit, v) for k, v in item.items()}
+    return item

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,19 +13,25 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from luxgen.errors import Site, UnsupportedError
-from luxgen.frontends import leaves, names
+from luxgen.frontends import names
 from luxgen.frontends.assertions import only_asserts
 from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
 from luxgen.frontends.carried import attributes_of, changed
 from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
-from luxgen.frontends.forward_arguments import forward_arguments
+from luxgen.frontends.module_calls import ModuleCalls
 from luxgen.frontends.noted_returns import noted_returns
 from luxgen.frontends.random_state import give_state
-from luxgen.frontends.records import INLINE_CONSTANT, Scope, Trace, Unseen
+from luxgen.frontends.records import (
+    INLINE_CONSTANT,
+    UNSEEN,
+    WAY_OUT,
+    Scope,
+    Trace,
+    Unseen,
+)
 from luxgen.frontends.running import (
     following_mode,
     intercepted_calls,
-    plain_attributes,
     quiet,
     unchanged,
     unvalidated,
@@ -40,15 +45,15 @@ from luxgen.frontends.shadow import (
     size_of,
 )
 from luxgen.frontends.shims import shimmed_builtins
-from luxgen.frontends.sites import site_at
+from luxgen.frontends.sites import site_at, site_on
 from luxgen.frontends.storage import PARENT, CannotWrite, Storage
 from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.vocabulary import METADATA, RANDOM, SHAPES
-from luxgen.ir.program import Guard, Op, Write
-from luxgen.ir.values import Arg, Leaf, Node, Value
+from luxgen.ir.program import Guard, Line, Op
+from luxgen.ir.values import Arg, Leaf, Value
 
 
-class Tracer(TorchFunctionMode):
+class Tracer(ModuleCalls, TorchFunctionMode):
     """Records one forward of `model`; use `trace`."""
 
     def __init__(self, model: nn.Module, has_rule: HasRule) -> None:
@@ -69,6 +74,7 @@ class Tracer(TorchFunctionMode):
         self.dirty: dict[tuple[str, ...], torch.Tensor] = {}
         self.follows = following_mode(model)
         self.owner = ""
+        self.returning: Line | None = None  # the root's forward, when it's over
         self.root: Scope
         self._hold_leaves()
 
@@ -111,7 +117,10 @@ class Tracer(TorchFunctionMode):
         if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
             self._refuse("torch.func transforms its function", "write out what it does")
             raise UnsupportedError(self.sites)
-        self.unseen.append((tensor, names.line_of(names.user_frame())))
+        site = site_at(names.user_frame(), UNSEEN, WAY_OUT)
+        if self.returning is not None:
+            site = site_on(self.returning, UNSEEN, WAY_OUT)
+        self.unseen.append((tensor, site))
         dtype = dtype_name(tensor.dtype)
         if tensor.numel() <= INLINE_CONSTANT and not tensor.is_complex():
             value = Value(dtype, tuple(tensor.shape))
@@ -173,6 +182,12 @@ class Tracer(TorchFunctionMode):
         if self.stack:
             with quiet():
                 self._note_names(frame)
+
+    def note_drawn(self) -> None:
+        """Python or NumPy drew a random number: this run's is no other run's."""
+        if self.stack:
+            reason = "a random number that isn't torch's, frozen to this run's"
+            self._refuse(reason, "draw it with torch, as torch.rand(())")
 
     def _emit(self, name: str, args: dict[str, Any], like: torch.Tensor) -> Value:
         """An op that functionalisation adds: its result looks like `like`."""
@@ -371,212 +386,12 @@ class Tracer(TorchFunctionMode):
     def _refuse(self, reason: str, suggestion: str) -> None:
         self.sites.append(site_at(names.user_frame(), reason, suggestion))
 
-    # -- modules ------------------------------------------------------------------
-
-    def call_module(
-        self,
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        if isinstance(module, torch.jit.ScriptModule):
-            self._refuse("a TorchScript module", "use the module that was scripted")
-            raise UnsupportedError(self.sites)
-        if id(module) not in self.paths:
-            return original(module, *args, **kwargs)
-        path = self.paths[id(module)]
-        if not self.stack:
-            return self._scope(path, self._root_body(original), module, args, kwargs)
-        return self._called(path, original, module, args, kwargs)
-
-    def _root_body(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """The root has a scope even where it is itself a leaf or a container."""
-
-        def body(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if leaves.leaf_of(module) or leaves.is_transparent(module):
-                return self._called((), original, module, args, kwargs)
-            return original(module, *args, **kwargs)
-
-        return body
-
-    def _called(
-        self,
-        path: tuple[str, ...],
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        leaf = leaves.leaf_of(module)
-        if leaf is not None:
-            return self._inside_hooks(leaf, path, original, module, args, kwargs)
-        through = leaves.is_transparent(module)
-        return self._through(path, original, module, args, kwargs, through)
-
-    def _inside_hooks(
-        self,
-        leaf: Callable[..., leaves.Bound | None],
-        path: tuple[str, ...],
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        """Hooks are traced as they run; the forward between them is one op."""
-        forward = module.forward
-
-        def leaf_forward(*args: Any, **kwargs: Any) -> Any:
-            bound = self._bound_leaf(leaf, module, args, kwargs)
-            if bound is None:
-                return forward(*args, **kwargs)
-            weights = leaves.weights_of(module)  # parametrizations run here
-            with quiet():
-                return self._leaf(bound, path, forward, weights, args, kwargs)
-
-        through = leaves.is_transparent(module)
-        vars(module)["forward"] = leaf_forward
-        try:
-            return self._through(path, original, module, args, kwargs, through)
-        finally:
-            del vars(module)["forward"]
-
-    def _bound_leaf(
-        self,
-        leaf: Callable[..., leaves.Bound | None],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> leaves.Bound | None:
-        try:
-            with quiet():
-                bound = leaf(module, *args, **kwargs)
-            if bound is not None and bound[2] and id(module) not in self.follows:
-                return leaves.frozen(bound, module.training)
-        except leaves.Unleafable as error:
-            self._refuse(*error.args)
-            return None
-        return bound
-
-    def _through(
-        self,
-        path: tuple[str, ...],
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        transparent: bool,
-    ) -> Any:
-        if transparent:
-            before, self.owner = self.owner, ".".join(path)
-            try:
-                out = original(module, *args, **kwargs)
-                with quiet():
-                    self._close(out)
-                return out
-            finally:
-                self.owner = before
-        return self._scope(path, original, module, args, kwargs)
-
-    def _close(self, out: Any) -> None:
-        """Mark the op whose result is what the current layer returned."""
-        last = self.scope.items[-1] if self.scope.items else None
-        if (
-            isinstance(last, Op)
-            and last.owner == self.owner
-            and isinstance(out, torch.Tensor)
-        ):
-            last.closes = self.storage.peek(out) is last.result
-
-    def _leaf(
-        self,
-        bound: leaves.Bound,
-        path: tuple[str, ...],
-        forward: Callable[..., Any],
-        parameters: list[torch.Tensor],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        name, given, kind = bound
-        mine = [self.arg(p) for p in parameters]
-        whole = all(isinstance(leaf, Leaf) and leaf.path[:-1] == path for leaf in mine)
-        weights: Any = Node(path, "ps", tuple(mine)) if whole else tuple(mine)
-        bound_args = {
-            k: weights if v is leaves.Weights else to_arg(v, self.arg)
-            for k, v in given.items()
-        }
-        out = forward(*args, **kwargs)
-        if isinstance(out, torch.Tensor) and any(
-            out is t for t in tensors_in((args, kwargs))
-        ):
-            out = out.view_as(out)
-        record = Op(
-            name, bound_args, self._result(out), owner=".".join(path), closes=True
-        )
-        if kind:
-            record.kind, record.state = kind, path
-        self._record(record)
-        for tensor, value in zip(tensors_in(out), record.outs, strict=True):
-            self.storage.hold(tensor, value)
-        return out
-
-    def _scope(
-        self,
-        path: tuple[str, ...],
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        count = self.calls.get(id(module), 0)
-        self.calls[id(module)] = count + 1
-        scope = Scope(path, type(module).__name__, count, doc=_doc(module))
-        with quiet():
-            bound = forward_arguments(module, args, kwargs, self.arg)
-            scope.args, scope.required = bound
-        if not self.stack:
-            self.root = scope
-        before, self.owner = self.owner, ".".join(path)
-        buffers = dict(module._buffers)
-        if self.stack:
-            self.scope.items.append(scope)
-        self.stack.append(scope)
-        try:
-            out = original(module, *args, **kwargs)
-            with quiet():
-                self._rebound_buffers(module, path, buffers)
-                scope.result = to_arg(out, self.arg)
-                self._settle(scope)
-        finally:
-            self.stack.pop()
-            self.owner = before
-        return out
-
-    def _rebound_buffers(
-        self, module: nn.Module, path: tuple[str, ...], before: dict[str, Any]
-    ) -> None:
-        for name, tensor in module._buffers.items():
-            if tensor is not before.get(name) and tensor is not None:
-                self.dirty[(*path, name)] = tensor
-                self.buffers[id(tensor)] = (*path, name)
-
-    def _settle(self, scope: Scope) -> None:
-        """Buffers written during this call that it, or a module below it, owns."""
-        for path in [p for p in self.dirty if p[: len(scope.path)] == scope.path]:
-            tensor = self.dirty.pop(path)
-            scope.items.append(Write(path, self.arg(tensor)))
-
     def guard(self, guard: Compared) -> None:
         frame = names.user_frame()
         direct = sys._getframe(3).f_code.co_filename
         if names.is_user_code(direct) and self.stack:
             line = names.line_of(frame)
             self.scope.items.append(Guard(guard.dim, guard.outcome, line))
-
-
-def _doc(module: nn.Module) -> str:
-    doc = type(module).__dict__.get("__doc__")
-    return inspect.cleandoc(doc) if doc else ""
 
 
 def trace(
@@ -604,7 +419,7 @@ def trace(
         stack.enter_context(unvalidated())
         stack.enter_context(guards_to(tracer.guard))
         stack.enter_context(tracer)
-        stack.enter_context(noted_returns(tracer.note_return))
+        stack.enter_context(noted_returns(tracer.note_return, tracer.note_drawn))
         model(*args, **kwargs)
         stack.close()
         left = changed(model, before)

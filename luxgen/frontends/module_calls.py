@@ -1,0 +1,247 @@
+"""What the tracer does when the model calls a module: a scope, one op, or neither."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from luxgen.errors import Site, UnsupportedError
+from luxgen.frontends import leaves
+from luxgen.frontends.forward_arguments import forward_arguments
+from luxgen.frontends.records import Scope
+from luxgen.frontends.running import quiet
+from luxgen.frontends.storage import Storage
+from luxgen.frontends.structure import tensors_in, to_arg
+from luxgen.ir.program import Line, Op, Write
+from luxgen.ir.values import Arg, Leaf, Node
+
+
+class ModuleCalls:
+    """The part of the tracer that follows calls of modules."""
+
+    model: nn.Module
+    sites: list[Site]
+    storage: Storage
+    stack: list[Scope]
+    calls: dict[int, int]
+    paths: dict[int, tuple[str, ...]]
+    buffers: dict[int, tuple[str, ...]]
+    dirty: dict[tuple[str, ...], torch.Tensor]
+    follows: set[int]
+    owner: str
+    returning: Line | None
+    root: Scope
+    scope: Any
+    arg: Callable[[Any], Arg]
+    _result: Callable[[Any], Arg]
+    _record: Callable[[Op], None]
+    _refuse: Callable[[str, str], None]
+
+    def call_module(
+        self,
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if isinstance(module, torch.jit.ScriptModule):
+            self._refuse("a TorchScript module", "use the module that was scripted")
+            raise UnsupportedError(self.sites)
+        if id(module) not in self.paths:
+            return original(module, *args, **kwargs)
+        path = self.paths[id(module)]
+        if not self.stack:
+            return self._scope(path, self._root_body(original), module, args, kwargs)
+        return self._called(path, original, module, args, kwargs)
+
+    def _root_body(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The root has a scope even where it is itself a leaf or a container."""
+
+        def body(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if leaves.leaf_of(module) or leaves.is_transparent(module):
+                return self._called((), original, module, args, kwargs)
+            return original(module, *args, **kwargs)
+
+        return body
+
+    def _called(
+        self,
+        path: tuple[str, ...],
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        leaf = leaves.leaf_of(module)
+        if leaf is not None:
+            return self._inside_hooks(leaf, path, original, module, args, kwargs)
+        through = leaves.is_transparent(module)
+        return self._through(path, original, module, args, kwargs, through)
+
+    def _inside_hooks(
+        self,
+        leaf: Callable[..., leaves.Bound | None],
+        path: tuple[str, ...],
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Hooks are traced as they run; the forward between them is one op."""
+        forward = module.forward
+
+        def leaf_forward(*args: Any, **kwargs: Any) -> Any:
+            bound = self._bound_leaf(leaf, module, args, kwargs)
+            if bound is None:
+                return forward(*args, **kwargs)
+            weights = leaves.weights_of(module)  # parametrizations run here
+            with quiet():
+                return self._leaf(bound, path, forward, weights, args, kwargs)
+
+        through = leaves.is_transparent(module)
+        vars(module)["forward"] = leaf_forward
+        try:
+            return self._through(path, original, module, args, kwargs, through)
+        finally:
+            del vars(module)["forward"]
+
+    def _bound_leaf(
+        self,
+        leaf: Callable[..., leaves.Bound | None],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> leaves.Bound | None:
+        try:
+            with quiet():
+                bound = leaf(module, *args, **kwargs)
+            if bound is not None and bound[2] and id(module) not in self.follows:
+                return leaves.frozen(bound, module.training)
+        except leaves.Unleafable as error:
+            self._refuse(*error.args)
+            return None
+        return bound
+
+    def _through(
+        self,
+        path: tuple[str, ...],
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        transparent: bool,
+    ) -> Any:
+        if transparent:
+            before, self.owner = self.owner, ".".join(path)
+            try:
+                out = original(module, *args, **kwargs)
+                with quiet():
+                    self._close(out)
+                return out
+            finally:
+                self.owner = before
+        return self._scope(path, original, module, args, kwargs)
+
+    def _close(self, out: Any) -> None:
+        """Mark the op whose result is what the current layer returned."""
+        last = self.scope.items[-1] if self.scope.items else None
+        if (
+            isinstance(last, Op)
+            and last.owner == self.owner
+            and isinstance(out, torch.Tensor)
+        ):
+            last.closes = self.storage.peek(out) is last.result
+
+    def _leaf(
+        self,
+        bound: leaves.Bound,
+        path: tuple[str, ...],
+        forward: Callable[..., Any],
+        parameters: list[torch.Tensor],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        name, given, kind = bound
+        mine = [self.arg(p) for p in parameters]
+        whole = all(isinstance(leaf, Leaf) and leaf.path[:-1] == path for leaf in mine)
+        weights: Any = Node(path, "ps", tuple(mine)) if whole else tuple(mine)
+        bound_args = {
+            k: weights if v is leaves.Weights else to_arg(v, self.arg)
+            for k, v in given.items()
+        }
+        out = forward(*args, **kwargs)
+        if isinstance(out, torch.Tensor) and any(
+            out is t for t in tensors_in((args, kwargs))
+        ):
+            out = out.view_as(out)
+        record = Op(
+            name, bound_args, self._result(out), owner=".".join(path), closes=True
+        )
+        if kind:
+            record.kind, record.state = kind, path
+        self._record(record)
+        for tensor, value in zip(tensors_in(out), record.outs, strict=True):
+            self.storage.hold(tensor, value)
+        return out
+
+    def _scope(
+        self,
+        path: tuple[str, ...],
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        count = self.calls.get(id(module), 0)
+        self.calls[id(module)] = count + 1
+        scope = Scope(path, type(module).__name__, count, doc=_doc(module))
+        with quiet():
+            bound = forward_arguments(module, args, kwargs, self.arg)
+            scope.args, scope.required = bound
+        if not self.stack:
+            self.root = scope
+        before, self.owner = self.owner, ".".join(path)
+        buffers = dict(module._buffers)
+        if self.stack:
+            self.scope.items.append(scope)
+        self.stack.append(scope)
+        try:
+            out = original(module, *args, **kwargs)
+            with quiet():
+                self._rebound_buffers(module, path, buffers)
+                if scope is self.root:
+                    self.returning = _first_line(module)
+                scope.result = to_arg(out, self.arg)
+                self._settle(scope)
+        finally:
+            self.stack.pop()
+            self.owner = before
+        return out
+
+    def _rebound_buffers(
+        self, module: nn.Module, path: tuple[str, ...], before: dict[str, Any]
+    ) -> None:
+        for name, tensor in module._buffers.items():
+            if tensor is not before.get(name) and tensor is not None:
+                self.dirty[(*path, name)] = tensor
+                self.buffers[id(tensor)] = (*path, name)
+
+    def _settle(self, scope: Scope) -> None:
+        """Buffers written during this call that it, or a module below it, owns."""
+        for path in [p for p in self.dirty if p[: len(scope.path)] == scope.path]:
+            tensor = self.dirty.pop(path)
+            scope.items.append(Write(path, self.arg(tensor)))
+
+
+def _first_line(module: nn.Module) -> Line:
+    code = getattr(module.forward, "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code is not None else ("", 0)
+
+
+def _doc(module: nn.Module) -> str:
+    doc = type(module).__dict__.get("__doc__")
+    return inspect.cleandoc(doc) if doc else ""
