@@ -62,15 +62,17 @@ def run(options: argparse.Namespace, job: Run) -> None:
     ):
         results[name] = outcomes
         counted = [o for o in outcomes if o.passed is not None]
-        progress.step(name, f"{sum(bool(o.passed) for o in counted)}/{len(counted)}")
+        wrong = [o.reason for o in counted if not o.passed]
+        passed = f"{len(counted) - len(wrong)}/{len(counted)}"
+        progress.step(name, " ".join([passed, *wrong[:1]]))
+        if options.json:  # so that an interrupted run leaves what it has
+            write_json(options.json, [o for done in results.values() for o in done])
 
     ordered = [outcome for name in names for outcome in results[name]]
     print(text_table(ordered))
     if any(o.passed is False for o in ordered):
         print(f"reasons by number of samples:\n{frequent_reasons(ordered)}")
     print(headline(ordered, job.unit))
-    if options.json:
-        write_json(options.json, ordered)
     if options.write:
         how = f"`python -m tests.conformance.{job.title} --write`"
         body = f"{headline(ordered, job.unit)} Made by {how}."

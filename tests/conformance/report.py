@@ -162,10 +162,10 @@ class Progress:
         self.done += 1
         filled = 30 * self.done // max(self.total, 1)
         bar = "#" * filled + "." * (30 - filled)
-        line = f"[{bar}] {self.done}/{self.total} {name}: {result}"[:110]
+        line = f"[{bar}] {self.done}/{self.total} {name}: {result}"
         if self.tty:
             end = "\n" if self.done == self.total else ""
-            sys.stderr.write(f"\r{line:110}{end}")
+            sys.stderr.write(f"\r{line[:110]:110}{end}")
         else:
             sys.stderr.write(line + "\n")
         sys.stderr.flush()
