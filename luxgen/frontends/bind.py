@@ -87,6 +87,12 @@ SIGNATURES = {
     "adaptive_max_pool1d": "input, output_size, return_indices=False",
     "adaptive_max_pool2d": "input, output_size, return_indices=False",
     "adaptive_max_pool3d": "input, output_size, return_indices=False",
+    **{
+        f"fractional_max_pool{nd}d{form}": "input, kernel_size, output_size=None, "
+        "output_ratio=None, return_indices=False, _random_samples=None"
+        for nd in (2, 3)
+        for form in ("", "_with_indices")
+    },
 }  # fmt: skip
 # Arguments that say where and how a tensor lives: NumPy has one place.
 DTYPE_FREE = {

@@ -19,6 +19,7 @@ from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
 from luxgen.frontends.carried import attributes_of, changed
 from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
 from luxgen.frontends.module_calls import ModuleCalls
+from luxgen.frontends.fractional import with_samples
 from luxgen.frontends.noted_returns import noted_returns
 from luxgen.frontends.random_state import give_state
 from luxgen.frontends.records import (
@@ -234,9 +235,16 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         axis = args[1] if len(args) > 1 else kwargs["dim"]
         return size_of(value, int(axis) % tensor.dim())
 
+    def _size(self, tensor: torch.Tensor, axis: int) -> Any:
+        return self._shape("size", torch.Tensor.size, (tensor, axis), {})
+
+    def _drawn(self, size: tuple[int, ...], dtype: torch.dtype) -> Any:
+        return self._op("rand", torch.rand, size, {"dtype": dtype})
+
     def _op(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any
     ) -> Any:
+        kwargs = with_samples(name, args, kwargs, self._size, self._drawn)
         try:
             call = bind(func, args, kwargs)
         except Unbound as error:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from luxgen.frontends.bind import canonical
+from luxgen.frontends.fractional import with_samples
 from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.running import unchanged
 from luxgen.frontends.vocabulary import RANDOM
@@ -37,6 +38,7 @@ class _Given(TorchFunctionMode):
         base = name.removesuffix("_")
         if "dropout_p" in kwargs:
             kwargs["dropout_p"] = 0.0
+        kwargs = with_samples(name, args, kwargs, torch.Tensor.size, self._rand)
         if base not in RANDOM or not _is_random(base, args, kwargs):
             return func(*args, **kwargs)
         drawn = next(self.drawn, None)
@@ -50,6 +52,9 @@ class _Given(TorchFunctionMode):
         if name.endswith("_"):
             return args[0].copy_(value)
         return value
+
+    def _rand(self, size: tuple[int, ...], dtype: torch.dtype) -> Any:
+        return self.__torch_function__(torch.rand, (), size, {"dtype": dtype})
 
 
 def _is_random(name: str, args: Any, kwargs: Any) -> bool:

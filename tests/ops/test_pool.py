@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from luxgen.targets.numpy.rules.op import Op, Refused
-from luxgen.targets.numpy.rules.pool import fractional
+import luxgen
+from luxgen.ops.fractional_pool import fractional_max_pool
+from luxgen.targets.numpy.rules.op import Refused
 from tests.ops.opcheck import check
 
 torch.set_num_threads(1)
@@ -195,6 +198,39 @@ def test_text() -> None:
     assert text == "v0.mean(axis=(-2, -1), keepdims=True)"
 
 
-def test_random_windows_are_refused() -> None:
-    with pytest.raises(Refused, match="random"):
-        fractional(Op("fractional_max_pool2d", {}))
+@pytest.mark.parametrize("nd", [2, 3])
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("last", [1, 4])
+def test_fractional_max_pool(nd: int, batched: bool, last: int) -> None:
+    """Given torch's samples: the same maxima and, of ties too, the same places."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *(9, 8, 7)[:nd]).mul(2).round()
+    samples = torch.rand(2, 3, nd)
+    x, samples = (x, samples) if batched else (x[0], samples[:1])
+    kernel, size = (2, 3, 1)[:nd], (5, last, 3)[:nd]
+    pool = getattr(F, f"fractional_max_pool{nd}d")
+    expected = pool(x, kernel, size, return_indices=True, _random_samples=samples)
+    got = fractional_max_pool(x.numpy(), samples.numpy(), kernel, size)
+    for ours, theirs in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs.numpy(), strict=True)
+
+
+def test_fractional_windows_must_fit() -> None:
+    x, samples = np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 2))
+    with pytest.raises(ValueError, match="3 windows of 3 don't fit in 4"):
+        fractional_max_pool(x, samples, (3, 3), (3, 3))
+
+
+@pytest.mark.parametrize("options", [{"output_size": 4}, {"output_ratio": (0.5, 0.6)}])
+def test_fractional_windows_are_drawn_in_a_step_before(options: dict[str, Any]) -> None:
+    model = nn.FractionalMaxPool2d(2, **options)
+    generated = luxgen.transpile(model, randn(2, 3, 9, 11))
+    assert generated.report.passed
+    module = generated.load()
+    ps, st = module.setup(0)
+    x = np.random.default_rng(0).standard_normal((2, 3, 9, 11)).astype(np.float32)
+    first, after = module.apply(x, ps, st)
+    again, _ = module.apply(x, ps, st)
+    other, _ = module.apply(x, ps, after)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

@@ -127,11 +127,23 @@ def max_unpool(nd: int) -> Rule:
     return rule
 
 
-def fractional(op: Op) -> str:
-    raise Refused(
-        "fractional max pooling draws its windows at random in every call",
-        "use max_pool2d or adaptive_max_pool2d",
-    )
+def fractional(nd: int, *, indices: bool = False) -> Rule:
+    """Windows by samples that a step of their own has drawn."""
+
+    def rule(op: Op) -> str:
+        samples = "_random_samples" if op.has("_random_samples") else "random_samples"
+        size = per_axis(op, "output_size", nd)
+        if size is None:
+            ratio = op.const("output_ratio")
+            ratio = ratio if isinstance(ratio, (tuple, list)) else (ratio,) * nd
+            sizes = [f"int(input.shape[{k - nd}] * {ratio[k]!r})" for k in range(nd)]
+            size = f"({', '.join(sizes)})"
+        kernel = str(per_axis(op, "kernel_size", nd))
+        text = call("fractional_max_pool", "input", samples, kernel, size)
+        both = indices or op.has("random_samples") or flag(op, "return_indices")
+        return text if both else f"{text}[0]"
+
+    return rule
 
 
 RULES: dict[str, Rule] = {
@@ -147,8 +159,9 @@ RULES: dict[str, Rule] = {
         f"adaptive_max_pool{n}d_with_indices": adaptive_pool(n, "max", indices=True)
         for n in (1, 2, 3)
     },
-    "fractional_max_pool2d": fractional,
-    "fractional_max_pool3d": fractional,
-    "fractional_max_pool2d_with_indices": fractional,
-    "fractional_max_pool3d_with_indices": fractional,
+    **{f"fractional_max_pool{n}d": fractional(n) for n in (2, 3)},
+    **{
+        f"fractional_max_pool{n}d_with_indices": fractional(n, indices=True)
+        for n in (2, 3)
+    },
 }
