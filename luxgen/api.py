@@ -203,9 +203,10 @@ class _Job:
         saved = self.model.state_dict().items()  # may hold other objects as well
         held = {n: to_view(t) for n, t in saved if isinstance(t, torch.Tensor)}
         stored = {".".join(p): to_numpy(t) for p, t in built.constants.items()}
+        kept = stored_leaves(built.program, self.init)
         unsaved = {
             n: to_numpy(t) for n, t in self.model.named_buffers()
-            if n in stored_leaves(built.program, self.init)
+            if n in kept
         }  # fmt: skip
         return {**held, **unsaved, **stored}
 
