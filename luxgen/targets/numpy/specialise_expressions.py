@@ -31,6 +31,7 @@ from luxgen.targets.numpy.specialise_nodes import (
     in_place_of,
     literal,
     literal_node,
+    names_in,
     parenthesised,
     pure,
     rebuilt,
@@ -255,10 +256,15 @@ class Folder:
 
     def closed_over(self, env: Env) -> Env:
         """What holds whenever a function made here may run."""
-        return {
-            name: Fact(initial=fact.initial) if name in self.unstable else fact
-            for name, fact in env.items()
-        }
+        inner: Env = {}
+        for name, fact in env.items():
+            if name in self.unstable:
+                inner[name] = Fact(initial=fact.initial)
+            elif fact.node is not None and names_in(fact.node) & self.unstable:
+                inner[name] = replace(fact, node=None)
+            else:
+                inner[name] = fact
+        return inner
 
     def _comprehension(self, node: cst.BaseComp, env: Env) -> cst.BaseComp:
         inner = dict(env)
