@@ -14,6 +14,7 @@ class Access:
     def __init__(self, trees: dict[str, Tree | None]) -> None:
         self.trees = trees
         self.aliases: dict[tuple[str, Path], str] = {}  # loop variables
+        self.firsts: dict[Path, int] = {}  # where the loop over a container starts
         self.by_text: dict[str, list[str]] = {}  # fields of every node written so far
 
     def expression(self, kind: str, path: Path) -> ast.expr:
@@ -29,7 +30,7 @@ class Access:
     ) -> ast.expr:
         """`path` read from `base`, which is what is at its first `start` names."""
         here = self.tree(kind, path[:start])
-        for name in path[start:]:
+        for depth, name in enumerate(path[start:], start):
             if isinstance(here, Tree) and here.sequence:
                 base = ast.Subscript(base, ast.Constant(int(name)), ast.Load())
             else:
@@ -37,13 +38,13 @@ class Access:
                 names = field_names(dict(children))
                 self.by_text[ast.unparse(base)] = list(names.values())
                 base = ast.Attribute(base, names[name], ast.Load())
-            here = _child(here, name)
+            here = self._child(here, path[:depth], name)
         return base
 
     def tree(self, kind: str, path: Path) -> Tree | object:
         here: object = self.trees[kind]
-        for name in path:
-            here = _child(here, name)
+        for depth, name in enumerate(path):
+            here = self._child(here, path[:depth], name)
         return here
 
     def fields(self, kind: str, path: Path) -> list[str]:
@@ -52,10 +53,9 @@ class Access:
         assert isinstance(here, Tree)
         return list(field_names(dict(here.children)).values())
 
-
-def _child(here: object, name: str) -> object:
-    if not isinstance(here, Tree):
-        return None
-    if name == "*":  # any element of a rolled loop: they are alike
-        return next(iter(here.children.values()))
-    return here.children.get(name)
+    def _child(self, here: object, path: Path, name: str) -> object:
+        if not isinstance(here, Tree):
+            return None
+        if name == "*":  # any element that a rolled loop is over: they are alike
+            name = str(self.firsts.get(path, next(iter(here.children), "")))
+        return here.children.get(name)

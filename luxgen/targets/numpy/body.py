@@ -312,6 +312,7 @@ class Body:
             self._replace_state(path, self._rebuilt(path))
 
     def loop(self, loop: Loop) -> None:
+        self.access.firsts[loop.path] = loop.start
         self._assign_all([(i, self.arg(before)) for i, before, _, _ in loop.carried])
         columns, variables, touched = self._columns(loop)
         collected: dict[Path, str] = {}
