@@ -51,7 +51,7 @@ from luxgen.frontends.storage import PARENT, CannotWrite, Storage
 from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.vocabulary import METADATA, RANDOM, SHAPES
 from luxgen.ir.program import Guard, Line, Op
-from luxgen.ir.values import Arg, Leaf, Value
+from luxgen.ir.values import Arg, Leaf, Node, Value, map_arg
 
 
 class Tracer(ModuleCalls, TorchFunctionMode):
@@ -65,7 +65,7 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         self.constants: dict[tuple[str, ...], torch.Tensor] = {}
         self.storage = Storage(self._emit)
         self.stack: list[Scope] = []
-        self.fixed_values: set[Value] = set()  # don't depend on inputs or weights
+        self.fixed_values: set[Value | Leaf] = set()  # don't depend on inputs or weights
         self.calls: dict[int, int] = {}
         self.paths = {
             id(m): tuple(n.split(".") if n else ()) for n, m in model.named_modules()
@@ -127,12 +127,12 @@ class Tracer(ModuleCalls, TorchFunctionMode):
             value = Value(dtype, tuple(tensor.shape))
             args = {"data": tensor.detach().tolist(), "dtype": dtype}
             self._record(Op("tensor", args, value))
-            self.fixed_values.add(value)
             self.storage.hold(tensor, value)
             return
         path = self._attribute_path(tensor)
         self.constants[path] = tensor.detach().clone()
         leaf = Leaf(path, "st", dtype, tuple(tensor.shape))
+        self.fixed_values.add(leaf)
         self.storage.hold(tensor, leaf)
 
     def _attribute_path(self, tensor: torch.Tensor) -> tuple[str, ...]:
@@ -160,7 +160,16 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         record.owner = record.owner or self.owner
         if frame is not None:
             self._note_names(frame)
+        if record.state is None and self._is_fixed(record.args):
+            self.fixed_values |= set(record.outs)
         self.scope.items.append(record)
+
+    def _is_fixed(self, args: dict[str, Arg]) -> bool:
+        """No tensor but constants; sizes may steer Python, the witness watches them."""
+        parts: list[Any] = []
+        map_arg(parts.append, args)
+        traced = [a for a in parts if isinstance(a, (Value, Leaf, Node))]
+        return all(a in self.fixed_values for a in traced)
 
     def _note_names(self, frame: FrameType) -> None:
         """Which values the user's local variables hold at this moment."""
@@ -321,10 +330,7 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         if call.name == "batch_norm":
             self._update_statistics(call, args)
         tensors = list(tensors_in(out))
-        fixed = record.state is None and all(self.arg(s) in self.fixed_values for s in sources)
         for k, (tensor, value) in enumerate(zip(tensors, record.outs, strict=True)):
-            if fixed:
-                self.fixed_values.add(value)
             parent = next((s for s in sources if self.storage.shares(s, tensor)), None)
             if parent is None:
                 self.storage.hold(tensor, value)
