@@ -86,15 +86,18 @@ def compare(program: InitProgram, name: str, ours: Array, theirs: Array) -> None
     made_of = [
         program.nodes[n] for n in reach(program.nodes, [program.leaves[name].node])
     ]
-    kinds = {n.kind if isinstance(n, Draw) else "op" for n in made_of
-             if isinstance(n, (Draw, Call))}  # fmt: skip
+    kinds = {n.kind for n in made_of if isinstance(n, Draw)}
+    kinds |= {n.op for n in made_of if isinstance(n, Call)}
     if kinds <= {"uniform", "bernoulli", "integers", "permutation"}:
         np.testing.assert_array_equal(ours, theirs, strict=True, err_msg=name)
         return
     assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
     scale = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
-    eps = 4 * float(np.finfo(theirs.dtype).eps) if theirs.dtype.kind in "fc" else 0.0
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=eps * scale, err_msg=name)
+    places = 4 if "linalg_qr" not in kinds else 100  # it grows with the condition
+    eps = float(np.finfo(theirs.dtype).eps) if theirs.dtype.kind in "fc" else 0.0
+    np.testing.assert_allclose(
+        ours, theirs, rtol=0, atol=places * eps * scale, err_msg=name
+    )
 
 
 # ---- layers and nets ----
@@ -474,3 +477,25 @@ def test_selections_are_exact() -> None:
         met = [n for n, s in shapes.items() if not condition or eval(condition)]
         assert met == names
     assert select(["b.b", "a.w"], shapes, "n", "s") is None
+
+
+def test_models_that_were_converted_after_their_constructor() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(20, 3), nn.BatchNorm1d(3)).half()
+
+    torch.manual_seed(0)
+    model, program = trace_initial(build)
+    leaves = [
+        Leaf(tuple(n.split(".")), "ps", str(t.float().numpy().dtype), tuple(t.shape))
+        for n, t in tensors(model).items()
+        if t.is_floating_point()
+    ]
+    text = setup_text(program, leaves)
+    assert not text.stored
+    torch.manual_seed(8)
+    expected, drawn = tensors(build()), run(text, leaves)(8)
+    for leaf in leaves:
+        name = ".".join(leaf.path)
+        np.testing.assert_array_equal(drawn[name], expected[name].float(), strict=True)
+    lost = trace_initial(lambda: build().bfloat16())[1]
+    assert "bfloat16" in setup_text(lost, leaves).stored["0.weight"]

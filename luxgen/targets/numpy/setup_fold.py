@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 LONGEST = 64  # statements in the body of a loop that is looked for
 
@@ -193,6 +194,7 @@ def _best(blocks: list[Block]) -> tuple[int, int, int, For] | None:
     table: dict[object, int] = {}
     ids = [table.setdefault(s, len(table)) for s in skeletons]
     sizes = [_size(block) for block in blocks]
+    found = [list(holes(block)) for block in blocks]
     best: tuple[int, int, int, For] | None = None
     saved = 0
     for period in range(1, min(LONGEST, len(blocks) // 2) + 1):
@@ -207,7 +209,11 @@ def _best(blocks: list[Block]) -> tuple[int, int, int, For] | None:
             if count < 2 or gain <= saved:
                 start += 1
                 continue
-            rolled = _loop(blocks, start, period, count)
+            ends = range(start, start + (count + 1) * period, period)
+            rolled = _loop(
+                [blocks[a:b] for a, b in pairwise(ends)],
+                [list(chain(*found[a:b])) for a, b in pairwise(ends)],
+            )
             if rolled is not None:
                 count, loop = rolled
                 gain = (count - 1) * sum(sizes[start : start + period]) - 1
@@ -233,33 +239,32 @@ def _size(block: Block) -> int:
     return 1 + sum(map(_size, block.body))
 
 
-def _loop(
-    blocks: list[Block], start: int, period: int, most: int
-) -> tuple[int, For] | None:
-    """The longest loop, of up to `most` turns, that these blocks are."""
-    for count in range(most, 1, -1):
-        turns = [
-            blocks[start + k * period : start + (k + 1) * period] for k in range(count)
-        ]
-        loop = _unify(turns)
-        if loop is not None:
-            return count, loop
-        if count > 2 and _unify(turns[:2]) is None:
-            return None
-    return None
+def _loop(turns: list[list[Block]], rows: list[list[Hole]]) -> tuple[int, For] | None:
+    """The longest loop that these turns begin with; `rows` are their holes."""
+    loop = _unify(turns[0], rows)
+    if loop is not None:
+        return len(turns), loop
+    found = None
+    for count in range(2, len(turns)):
+        loop = _unify(turns[0], rows[:count])
+        if loop is None:
+            break
+        found = count, loop
+    return found
 
 
-def _unify(turns: list[list[Block]]) -> For | None:
-    rows = [[hole for block in turn for hole in holes(block)] for turn in turns]
-    columns = list(zip(*rows, strict=True))
-    height = 1 + max(_height(block) for block in turns[0])
+def _unify(first: list[Block], rows: list[list[Hole]]) -> For | None:
+    """A loop whose turns have these holes, and else are like the first."""
+    height = 1 + max(_height(block) for block in first)
     if all(row == rows[0] for row in rows):
-        return For(height, Numbers(0, len(turns), 1), tuple(turns[0]))
-    for unified in (_numbered(columns, height), _worded(columns, height)):
+        return For(height, Numbers(0, len(rows), 1), tuple(first))
+    columns = list(zip(*rows, strict=True))
+    for unify in (_numbered, _worded):
+        unified = unify(columns, height)
         if unified is not None:
             values, filled = unified
             source = iter(filled)
-            body = tuple(refill(block, source) for block in turns[0])
+            body = tuple(refill(block, source) for block in first)
             return For(height, values, body)
     return None
 
@@ -308,20 +313,27 @@ def numbered(names: Sequence[Name], height: int) -> tuple[Numbers, Name] | None:
 
 def _worded(columns: list[tuple[Hole, ...]], height: int) -> Unified | None:
     """What changes is one part of the names, and at most two numbers."""
-    changes = [_changes(c) for c in columns if any(hole != c[0] for hole in c)]
-    found = [change for change in changes if change is not None]
-    seen = list(dict.fromkeys(middle for _, middle, _ in found))
+    found: dict[tuple[Hole, ...], Changes] = {}
+    seen: list[tuple[str | int | float, ...]] = []
+    for column in dict.fromkeys(columns):
+        if all(hole == column[0] for hole in column):
+            continue
+        changes = _changes(column)
+        if changes is None:
+            return None
+        found[column] = changes
+        if changes[1] not in seen:
+            seen.append(changes[1])
+        words = sum(isinstance(values[0], str) for values in seen)
+        if words > 1 or len(seen) > words + 2:
+            return None
     seen.sort(key=lambda values: not isinstance(values[0], str))
-    words = sum(isinstance(values[0], str) for values in seen)
-    if len(found) < len(changes) or not seen or words > 1 or len(seen) > words + 2:
-        return None
-    source = iter(found)
     out: list[Hole] = []
     for column in columns:
-        if all(hole == column[0] for hole in column):
+        if column not in found:
             out.append(column[0])
             continue
-        head, middle, tail = next(source)
+        head, middle, tail = found[column]
         var = Var(height, column=seen.index(middle))
         named = isinstance(column[0], Name)
         pieces = tuple(p for p in (head, var, tail) if p != "")
@@ -329,9 +341,10 @@ def _worded(columns: list[tuple[Hole, ...]], height: int) -> Unified | None:
     return tuple(zip(*seen, strict=True)), out
 
 
-def _changes(
-    column: tuple[Hole, ...],
-) -> tuple[str, tuple[str | int | float, ...], str] | None:
+Changes = tuple[str, tuple[str | int | float, ...], str]
+
+
+def _changes(column: tuple[Hole, ...]) -> Changes | None:
     """What the names begin with, the parts that differ, what they end with."""
     numbers = [hole for hole in column if isinstance(hole, (int, float))]
     if len(numbers) == len(column):

@@ -24,6 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 Lines = tuple[Line, ...]
 
 MOST = 4  # recipes in one loop
+TRIES = 6  # ends of a run that are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,12 @@ def mix(blocks: Sequence[Block], shapes: Shapes) -> list[Block | Mixed]:
     out: list[Block | Mixed] = []
     at = 0
     while at < len(blocks):
-        end = _run(blocks, at, shapes)
+        last = _run(blocks, at, shapes)
         found = None
-        while end - at > 2:
+        for end in range(last, max(at + 2, last - TRIES), -1):
             found = _mixed(blocks[at:end], shapes)
             if found is not None:
                 break
-            end -= 1
         if found is None:
             out.append(blocks[at])
             at += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 
 from luxgen.targets.numpy.setup_wrap import quote
@@ -19,6 +20,17 @@ def select(names: Sequence[str], shapes: Shapes, name: str, shape: str) -> str |
 
     "" if they are all leaves; None if there is no short condition.
     """
+    return _select(tuple(names), tuple(shapes.items()), name, shape)
+
+
+@lru_cache(maxsize=4096)
+def _select(
+    names: tuple[str, ...],
+    items: tuple[tuple[str, tuple[int, ...]], ...],
+    name: str,
+    shape: str,
+) -> str | None:
+    shapes = dict(items)
     wanted = frozenset(names)
     if len(wanted) < len(names) or [n for n in shapes if n in wanted] != list(names):
         return None
@@ -60,7 +72,12 @@ def cover(names: Sequence[str], shapes: Shapes, name: str, shape: str) -> str | 
             break
         conditions.append(" and ".join(text for text, _ in best))
         missing = dict.fromkeys(n for n in missing if n not in found)
-    return None if missing else " or ".join(conditions)
+    if missing:
+        return None
+    suffixes = [re.fullmatch(rf"{name}\.endswith\((\".*\")\)", c) for c in conditions]
+    if len(suffixes) > 1 and all(suffixes):
+        return f"{name}.endswith(({', '.join(m[1] for m in suffixes if m)}))"
+    return " or ".join(conditions)
 
 
 def _cost(condition: str) -> int:

@@ -187,11 +187,11 @@ def _stream(plan: Plan, shapes: Shapes) -> list[str]:
         steps.pop()
     steps = _skippable(steps)
     variants = ((False, False), (True, False), (False, True))
-    texts = [
-        _folded(_statements(_chosen(steps, again), shapes, attached), scope)
+    choices = dict.fromkeys(
+        tuple(_statements(_chosen(steps, again), shapes, attached))
         for again, attached in variants
-    ]
-    return min(texts, key=cost)
+    )
+    return min([_folded(stmts, scope) for stmts in choices], key=cost)
 
 
 def _folded(stmts: Sequence[Block], scope: Scope) -> list[str]:

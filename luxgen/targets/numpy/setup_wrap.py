@@ -44,17 +44,23 @@ def wrap(text: str, indent: int) -> list[str]:
     return lines
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
+def _wrapped(text: str, indent: int, *, inside: bool = False) -> list[str]:
+    """The lines; `inside` of brackets, arithmetic may be broken anywhere."""
     if indent + len(text) <= WIDTH:
         return [" " * indent + text]
     split = _widest_brackets(text)
     if split is None:
         return [" " * indent + text]
     lines = _split(*split, indent)
+    if max(map(len, lines)) <= WIDTH + len(_SKIP):
+        return lines
+    terms = _pieces(text, _operators)
+    if inside and len(terms) > 1:
+        return [line for term in terms for line in _wrapped(term, indent, inside=True)]
     target, equals, value = text.partition(" = ")
-    if equals and max(map(len, lines)) > WIDTH + len(_SKIP):
+    if equals:
         terms = _pieces(value, _operators)
-        inner = [line for term in terms for line in _wrapped(term, indent + 4)]
+        inner = [x for term in terms for x in _wrapped(term, indent + 4, inside=True)]
         other = [f"{' ' * indent}{target} = (", *inner, f"{' ' * indent})"]
         if max(map(len, other)) < max(map(len, lines)):
             return other
@@ -98,7 +104,7 @@ def _inside(text: str, indent: int) -> list[str]:
         items = [f"{item.removesuffix(',')}," for item in items]
     else:
         items = _pieces(text, _operators)
-    return [line for item in items for line in _wrapped(item, indent)]
+    return [line for item in items for line in _wrapped(item, indent, inside=True)]
 
 
 def _pieces(text: str, breaks: Callable[[str], Iterator[int]]) -> list[str]:
