@@ -222,6 +222,8 @@ def _schemas(name: str) -> tuple[Any, ...]:
 def _by_signature(
     signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
+    known = signature.parameters
+    kwargs = {k: v for k, v in kwargs.items() if k in known or k not in DTYPE_FREE}
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as error:

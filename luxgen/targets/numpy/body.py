@@ -337,11 +337,15 @@ class Body:
         for path in touched:
             tree = self.access.tree("st", loop.path)
             assert isinstance(tree, Tree)
-            text = f"tuple({collected[path]})"
-            if loop.start or loop.stop < tree.length:
-                old = ast.unparse(self._rebuilt(loop.path))
-                text = f"(*{old}[:{loop.start}], *{collected[path]}, *{old}[{loop.stop}:])"
-            self._replace_state(loop.path, ast.parse(text, mode="eval").body)
+            if loop.start == 0 and loop.stop == tree.length:
+                text = f"tuple({collected[path]})"
+                self._replace_state(loop.path, ast.parse(text, mode="eval").body)
+                continue
+            for k in range(loop.start, loop.stop):
+                new = ast.Subscript(
+                    ast.Name(collected[path]), ast.Constant(k - loop.start), ast.Load()
+                )
+                self._replace_state((*loop.path, str(k)), new)
         for key in [k for k in self.access.aliases if k[1] == star]:
             del self.access.aliases[key]
 
@@ -358,7 +362,7 @@ class Body:
             whole = loop.start == 0 and loop.stop == tree.length
             column = ast.unparse(
                 self._rebuilt(loop.path)
-                if kind == "st"
+                if kind == "st" and (whole or self._is_new(loop))
                 else self.access.expression(kind, loop.path)
             )
             columns.append(column if whole else f"{column}[{loop.start}:{loop.stop}]")
@@ -375,6 +379,15 @@ class Body:
                     holder[name] = Option(variable, value.value)
         touched = [loop.path] if _writes_state(loop) else []
         return columns, variables, touched
+
+    def _is_new(self, loop: Loop) -> bool:
+        """Whether this call has replaced a state that the loop reads."""
+        depth = len(loop.path)
+        places = {str(k) for k in range(loop.start, loop.stop)}
+        return any(
+            p == loop.path[: len(p)] or (p[:depth] == loop.path and p[depth] in places)
+            for p in self.states
+        )
 
     def _fresh(self, name: str) -> str:
         base, count = name, 1
