@@ -92,7 +92,7 @@ def _result(
     with unchanged(model):
         modules = dict(model.named_modules())
         for (path, name), value in attributes.items():
-            vars(modules[path])[name] = _copied(value)
+            modules[path].__dict__[name] = _copied(value)
         return _call(model, inputs, training)
 
 

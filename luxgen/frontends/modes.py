@@ -23,6 +23,9 @@ from luxgen.ir.values import (
 ALWAYS = "always"  # DropoutState kind of dropout that ignores the mode
 
 
+_OFF_BY_DEFAULT = ("rrelu", "alpha_dropout", "feature_alpha_dropout")
+
+
 def merge(train: Scope, test: Scope) -> Scope:
     """One scope tree for both modes; `train` is changed in place and returned."""
     merging = _Merge({})
@@ -66,7 +69,7 @@ class _Merge:
         self, train: list[Any], test: list[Any], before: list[Record]
     ) -> Branch:
         """Steps that only one of the modes takes."""
-        rest = [_translated(i, self) for i in test]
+        rest: list[Any] = [_translated(i, self) for i in test]
         branch = Branch(train, rest, outer=self.path)
         self.homes |= {v: branch for i in (*train, *rest) for v in made_by(i)}
         before.append(branch)
@@ -108,12 +111,10 @@ class _Merge:
 
     def mode_of_dropout(self, train: Op, test: Op) -> None:
         """F.dropout(x, training=...) asks its state; one that is never off says so."""
-        if (
-            train.kind != "DropoutState"
-            or train.owner.split(".")[-1] == (train.state or ("",))[-1]
-        ):
+        layer = train.owner == ".".join(train.state or ())
+        if train.kind != "DropoutState" or layer:
             return
-        default = train.name != "rrelu"  # F.rrelu's is False
+        default = train.name not in _OFF_BY_DEFAULT
         on = train.args.pop("training", default), test.args.get("training", default)
         option, off = RANDOM_OPTION.get(train.name, ("", None))
         if option:
