@@ -51,6 +51,7 @@ class Body:
         self.lines: list[Line] = []
         self.indent = 0
         self.states: dict[Path, ast.expr] = {}
+        self.unlike: set[Path] = set()  # loops over states of different structure
         self.state_names: dict[Path, str] = {}
         self.unpacked: list[tuple[str, dict[Any, Arg]]] = []  # dicts to take apart
         self.dim_names = self._named_sizes()
@@ -313,6 +314,7 @@ class Body:
 
     def loop(self, loop: Loop) -> None:
         self.access.firsts[loop.path] = loop.start
+        self._note_unlike(loop)
         self._assign_all([(i, self.arg(before)) for i, before, _, _ in loop.carried])
         columns, variables, touched = self._columns(loop)
         collected: dict[Path, str] = {}
@@ -380,6 +382,16 @@ class Body:
         touched = [loop.path] if _writes_state(loop) else []
         return columns, variables, touched
 
+    def _note_unlike(self, loop: Loop) -> None:
+        tree = self.access.tree("st", loop.path)
+        children = tree.children if isinstance(tree, Tree) else {}
+        places = range(loop.start, loop.stop)
+        if len({children.get(str(k)) for k in places}) > 1:
+            self.unlike.add((*loop.path, "*"))
+
+    def _is_unlike(self, path: Path) -> bool:
+        return any(path[:k] in self.unlike for k in range(len(path) + 1))
+
     def _is_new(self, loop: Loop) -> bool:
         """Whether this call has replaced a state that the loop reads."""
         depth = len(loop.path)
@@ -436,7 +448,7 @@ class Body:
             return self._rebuilt_sequence(path, tree, below)
         names = field_names(dict(tree.children))
         parts = {c: self._rebuilt((*path, c)) for c in tree.children if c in below}
-        if len(parts) == len(tree.children):
+        if len(parts) == len(tree.children) and not self._is_unlike(path):
             return ast.Call(ast.Name(self.class_names[tree]), list(parts.values()), [])
         old = self._newest(path)
         keywords = [ast.keyword(names[c], v) for c, v in parts.items()]
@@ -444,6 +456,15 @@ class Body:
 
     def _rebuilt_sequence(self, path: Path, tree: Tree, below: set[str]) -> ast.expr:
         places: list[ast.expr] = []
+        if self._is_unlike(path):
+            old, last = self._newest(path), max(int(k) for k in below)
+            for k in range(last + 1):
+                kept = ast.Subscript(old, ast.Constant(k), ast.Load())
+                new = self._rebuilt((*path, str(k))) if str(k) in below else kept
+                places.append(new)
+            rest = ast.Slice(ast.Constant(last + 1))
+            more = ast.Subscript(old, rest, ast.Load())
+            return ast.Tuple([*places, ast.Starred(more, ast.Load())], ast.Load())
         for k in range(tree.length):
             name = str(k)
             if name in below or name in tree.children:
