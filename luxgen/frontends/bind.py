@@ -163,6 +163,8 @@ def bind(
         inplace = True
     bound = {k: v for k, v in bound.items() if k not in DTYPE_FREE}
     base = name.removesuffix("_") if _in_place(name) else name
+    if base.endswith("dropout") and "train" in bound:  # torch.dropout's own name for it
+        bound["training"] = bound.pop("train")
     return Call(base, {k: _plain(v) for k, v in bound.items()}, inplace, overload)
 
 

@@ -193,11 +193,9 @@ class Tracer(ModuleCalls, TorchFunctionMode):
             with quiet():
                 self._note_names(frame)
 
-    def note_drawn(self) -> None:
-        """Python or NumPy drew a random number: this run's is no other run's."""
+    def refuse_in_forward(self, reason: str, suggestion: str) -> None:
         if self.stack:
-            reason = "a random number that isn't torch's, frozen to this run's"
-            self._refuse(reason, "draw it with torch, as torch.rand(())")
+            self._refuse(reason, suggestion)
 
     def _emit(self, name: str, args: dict[str, Any], like: torch.Tensor) -> Value:
         """An op that functionalisation adds: its result looks like `like`."""
@@ -433,7 +431,7 @@ def trace(
         stack.enter_context(unvalidated())
         stack.enter_context(guards_to(tracer.guard))
         stack.enter_context(tracer)
-        stack.enter_context(noted_returns(tracer.note_return, tracer.note_drawn))
+        stack.enter_context(noted_returns(tracer.note_return, tracer.refuse_in_forward))
         model(*args, **kwargs)
         stack.close()
         left = changed(model, before)

@@ -68,7 +68,7 @@ def _shapes(program: Program) -> dict[str, str]:
     main: Function = program.main
     for item in items_in(main.body):
         if isinstance(item, Loop):
-            if len(item.carried) == 1:
+            if len(item.carried) == 1 and item.path:
                 found[item.path[0]] = shape_text(item.carried[0][3], program.frees)
         elif isinstance(item, Call) and item.path and isinstance(item.result, Value):
             found.setdefault(item.path[0], "")
