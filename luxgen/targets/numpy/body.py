@@ -24,6 +24,7 @@ from luxgen.ir.tree import Tree, field_names
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value, atoms
 from luxgen.targets.numpy.access import Access
 from luxgen.targets.numpy.expression import constant, substitute
+from luxgen.targets.numpy.loop_reads import kinds_read
 from luxgen.targets.numpy.naming import safe
 from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op as View
@@ -355,7 +356,7 @@ class Body:
         """What the loop iterates over, its variables, and the state it replaces."""
         star = (*loop.path, "*")
         columns, variables = [], []
-        kinds = _kinds_read(loop, star)
+        kinds = kinds_read(loop, star)
         for kind in ("ps", "st"):
             if kind not in kinds:
                 continue
@@ -558,22 +559,6 @@ def _negated(condition: ast.expr) -> ast.expr:
             condition.left, [flip[type(condition.ops[0])]()], condition.comparators
         )
     return ast.UnaryOp(ast.Not(), condition)
-
-
-def _kinds_read(loop: Loop, star: Path) -> set[str]:
-    kinds: set[str] = set()
-    for item in items_in(loop.body):
-        if isinstance(item, Call) and item.path[: len(star)] == star:
-            if item.function.reads_ps:
-                kinds.add("ps")
-            if item.function.reads_st:
-                kinds.add("st")
-        if isinstance(item, Op) and item.state is not None and item.state[: len(star)] == star:
-            kinds.add("st")
-        for arg in args_of(item):
-            if isinstance(arg, (Leaf, Node)) and arg.path[: len(star)] == star:
-                kinds.add(arg.kind)
-    return kinds
 
 
 def _writes_state(loop: Loop) -> bool:
