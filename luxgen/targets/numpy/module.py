@@ -22,7 +22,7 @@ from luxgen.targets.numpy.functions import (
     name_functions,
     result_classes,
 )
-from luxgen.targets.numpy.setup_text import setup_text
+from luxgen.targets.numpy.setup_text import SetupText, setup_text
 from luxgen.targets.numpy.sizes import described, shape_of
 from luxgen.targets.numpy.specialise import helper_texts
 from luxgen.targets.numpy.summary import table
@@ -65,7 +65,7 @@ def module_text(
     setup = setup_text(init, saved, result=result, seeded=seeded)
     outside = tuple(_dotted(leaf) for leaf in unsaved)
     others = "w" if not setup.stored else f"{{n: w[n] for n in {outside!r}}}"
-    made = setup_text(init, unsaved, result=others)  # `_stored()` holds all of them
+    made = _outside_text(init, unsaved, others)  # `_stored()` holds all of them
     stored = {**setup.stored, **made.stored}
     constants = _constants(made.lines) if unsaved else []
     needed = "\n".join([*functions, *setup.lines, *constants])
@@ -116,7 +116,17 @@ def module_text(
 def stored_leaves(program: Program, init: InitProgram) -> dict[str, str]:
     """Leaves whose initial value no code makes again, and why: kept with the weights."""
     leaves = [*leaves_of(program.ps), *leaves_of(program.st)]
-    return dict(setup_text(init, leaves).stored)
+    unsaved = [leaf for leaf in leaves if _dotted(leaf) in program.unsaved]
+    return {**setup_text(init, leaves).stored, **_outside_text(init, unsaved, "w").stored}
+
+
+def _outside_text(init: InitProgram, unsaved: list[Leaf], result: str) -> SetupText:
+    """Buffers outside state_dict as code; those that are drawn have no seed: kept."""
+    made = setup_text(init, unsaved, result=result)
+    if any("bits" in line for line in made.lines):
+        names = [_dotted(leaf) for leaf in unsaved]
+        made = setup_text(init, unsaved, keep=names, result=result)
+    return made
 
 
 def _dotted(leaf: Leaf) -> str:
