@@ -26,8 +26,8 @@ from luxgen.errors import (
 from luxgen.file_names import identifier
 from luxgen.files import write_atomic
 from luxgen.frontends.build import Built, build
-from luxgen.frontends.initial import trace_initial
 from luxgen.frontends.half import in_float32
+from luxgen.frontends.initial import trace_initial
 from luxgen.frontends.inputs import Inputs
 from luxgen.frontends.instance import Loaded
 from luxgen.frontends.lazy import called_once, require_initialised
@@ -190,7 +190,9 @@ class _Job:
             if not made.report.passed:
                 raise VerificationError(_wrong(made.report), made.report)
         made.report.fixed += built.fixed
-        made.report.notes += [f"kept with the weights: {n} ({why})" for n, why in stored.items()]
+        made.report.notes += [
+            f"kept with the weights: {n} ({why})" for n, why in stored.items()
+        ]
         return made
 
     def text(self, built: Built, probed: bool = False) -> str:
@@ -265,7 +267,9 @@ _SHOWN_NAME = 200
 
 def _file_header(loaded: Loaded, verified: bool) -> Header:
     path = loaded.path.resolve()
-    root = next((p for p in path.parents if (p / "pyproject.toml").is_file()), path.parent)
+    root = next(
+        (p for p in path.parents if (p / "pyproject.toml").is_file()), path.parent
+    )
     shown = path.relative_to(root).as_posix()
     digest = hashlib.sha256(_syntax(loaded.source_text).encode()).hexdigest()[:12]
     source = f"{shown}::{loaded.symbol} (ast {digest})"
@@ -276,7 +280,9 @@ def _syntax(source: str) -> str:
     """The syntax tree without comments, layout and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(
+            node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        ):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]

@@ -16,7 +16,9 @@ _BLOCK = re.compile(r"<!-- BEGIN (.+?) -->\n.*?<!-- END -->", re.S)
 
 def rendered(text: str) -> str:
     """`text` with every block made anew by what its first line says."""
-    return _BLOCK.sub(lambda m: f"<!-- BEGIN {m[1]} -->\n{_block(m[1])}<!-- END -->", text)
+    return _BLOCK.sub(
+        lambda m: f"<!-- BEGIN {m[1]} -->\n{_block(m[1])}<!-- END -->", text
+    )
 
 
 def _block(what: str) -> str:
@@ -35,7 +37,11 @@ def _source(what: str) -> str:
     if path.is_dir():
         path = next(p for p in sorted(path.glob("*.py")) if p.name != "model.py")
     text = path.read_text()
-    nodes = {n.name: n for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    nodes = {
+        n.name: n
+        for n in ast.parse(text).body
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef))
+    }
     parts = [ast.get_source_segment(text, nodes[name]) for name in names]
     body = "\n\n\n".join(p for p in parts if p)
     return f"```python\n{body}\n```\n"
@@ -52,7 +58,9 @@ def _lines() -> str:
     rows = ["| case | model.py | module |", "|---|---|---|"]
     for folder in sorted(p for p in (ROOT / "golden").iterdir() if p.is_dir()):
         module = next(p for p in sorted(folder.glob("*.py")) if p.name != "model.py")
-        counts = [len(p.read_text().splitlines()) for p in (folder / "model.py", module)]
+        counts = [
+            len(p.read_text().splitlines()) for p in (folder / "model.py", module)
+        ]
         rows.append(f"| {folder.name} | {counts[0]} | {counts[1]} |")
     return "\n".join(rows) + "\n"
 

@@ -46,8 +46,15 @@ def test_writers_never_see_torch() -> None:
     for part in ("ops", "ir", "targets"):
         for path in (PACKAGE / part).rglob("*.py"):
             tree = ast.parse(path.read_text())
-            names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-            names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+            names = {
+                a.name
+                for n in ast.walk(tree)
+                if isinstance(n, ast.Import)
+                for a in n.names
+            }
+            names |= {
+                n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
+            }
             assert not any(n.split(".")[0] == "torch" for n in names), path
 
 

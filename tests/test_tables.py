@@ -45,7 +45,11 @@ def test_rule_texts_name_known_things(name: str) -> None:
         return
     calls = [n.func.id for n in ast.walk(ast.parse(rule, mode="eval"))
              if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]  # fmt: skip
-    unknown = set(calls) - helper_names() - {"len", "tuple", "list", "int", "float", "abs", "range", "bool"}
+    unknown = (
+        set(calls)
+        - helper_names()
+        - {"len", "tuple", "list", "int", "float", "abs", "range", "bool"}
+    )
     assert not unknown
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from luxgen.errors import UnsupportedError
-from luxgen.frontends.decompose import HasRule, every_rule
 from luxgen.frontends.carried import carried
+from luxgen.frontends.decompose import HasRule, every_rule
 from luxgen.frontends.dims import Size, choose, resized
 from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
@@ -21,12 +21,12 @@ from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_n
 from luxgen.frontends.unseen import other_values, unseen_sites
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
+from luxgen.passes.cleanup import clean
+from luxgen.passes.effects import mark
 from luxgen.passes.escapes import export
 from luxgen.passes.functions import to_function
 from luxgen.passes.optional import unify_optional
 from luxgen.passes.pipeline import callees_first, run
-from luxgen.passes.cleanup import clean
-from luxgen.passes.effects import mark
 
 
 @dataclass
@@ -67,9 +67,7 @@ def build(
                 raise UnsupportedError(
                     [site_on(error.line, error.reason, _SAME)]
                 ) from None
-            free, why = _without_culprit(
-                model, args, kwargs, free, error, has_rule
-            )
+            free, why = _without_culprit(model, args, kwargs, free, error, has_rule)
             fixed = [*fixed, why]
     train, test = traces
     inputs = [resized(args, kwargs, free, k) for k in (1, 0)]

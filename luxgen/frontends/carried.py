@@ -47,7 +47,9 @@ def _held(value: Any) -> Any:
 def changed(model: nn.Module, before: Attributes) -> list[tuple[str, str]]:
     """The attributes that a call changed or made."""
     now = attributes_of(model)
-    return [key for key, held in now.items() if key not in before or before[key] != held]
+    return [
+        key for key, held in now.items() if key not in before or before[key] != held
+    ]
 
 
 def carried(

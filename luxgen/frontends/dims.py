@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from luxgen.frontends.structure import is_record, record_fields
 from luxgen.frontends.running import unchanged
+from luxgen.frontends.structure import is_record, record_fields
 
 BATCH = (11, 7, 5)  # first trace, witness, verification
 _LARGE_MODEL = 20_000_000  # parameters, likewise
@@ -112,7 +112,9 @@ def _batches(tensors: list[torch.Tensor], large: bool) -> list[Size]:
     result = []
     for batch in dict.fromkeys((first.shape[0], *first.shape[1:2])):
         shapes = list(dict.fromkeys(tuple(t.shape) for t in tensors))
-        axes = [[*(k for k, n in enumerate(shape) if n == batch), None] for shape in shapes]
+        axes = [
+            [*(k for k, n in enumerate(shape) if n == batch), None] for shape in shapes
+        ]
         for choice in islice(product(*axes), 24):
             chosen = dict(zip(shapes, choice, strict=True))
             where = tuple(
@@ -237,7 +239,9 @@ def choose(
             result.free.append(size)
         elif names is not None and error is not None:
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            result.fixed.append(f"{group[0].name}: torch refuses other sizes ({reason[0][:100]})")
+            result.fixed.append(
+                f"{group[0].name}: torch refuses other sizes ({reason[0][:100]})"
+            )
     return result
 
 

@@ -183,7 +183,9 @@ def frozen(bound: Bound, training: bool) -> Bound | None:
     if "dropout" not in args:
         return None
     if training:
-        raise Unleafable(f"{name} with dropout in testing too", "use nn.Dropout after it")
+        raise Unleafable(
+            f"{name} with dropout in testing too", "use nn.Dropout after it"
+        )
     return name, {k: v for k, v in args.items() if k != "dropout"}, ""
 
 

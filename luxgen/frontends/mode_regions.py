@@ -103,7 +103,12 @@ def _to_join(
 ) -> tuple[int, int] | None:
     """The first regions (low, high) that must be one, if any."""
     homes = [
-        {v: k for k, r in enumerate(found) for i in getattr(r, side) for v in made_by(i)}
+        {
+            v: k
+            for k, r in enumerate(found)
+            for i in getattr(r, side)
+            for v in made_by(i)
+        }
         for side in ("train", "test")
     ]
     for k, region in enumerate(found):

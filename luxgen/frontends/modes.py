@@ -65,9 +65,7 @@ class _Merge:
         train.items = merged
         return train
 
-    def branch(
-        self, train: list[Any], test: list[Any], before: list[Record]
-    ) -> Branch:
+    def branch(self, train: list[Any], test: list[Any], before: list[Record]) -> Branch:
         """Steps that only one of the modes takes."""
         rest: list[Any] = [_translated(i, self) for i in test]
         branch = Branch(train, rest, outer=self.path)
@@ -82,7 +80,11 @@ class _Merge:
                 given = self.arg(own, test.args[name], before)
                 if given is not own and any(a not in atoms(own) for a in atoms(given)):
                     train.given[name] = given
-            outer = {v: self.twins[v] for v in atoms(tuple(test.args.values())) if isinstance(v, Value) and v in self.twins}
+            outer = {
+                v: self.twins[v]
+                for v in atoms(tuple(test.args.values()))
+                if isinstance(v, Value) and v in self.twins
+            }
             self.pair(tuple(train.args.values()), tuple(test.args.values()))
             self.scope(train, test)
             self.twins |= outer  # inside, an argument is the callee's own value

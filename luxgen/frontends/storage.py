@@ -67,7 +67,9 @@ class Storage:
         if held.several:
             index = _index_of(held, name, args, output)
             if index is None:
-                raise CannotWrite(f"a result of {name}, read after its input was written")
+                raise CannotWrite(
+                    f"a result of {name}, read after its input was written"
+                )
             name, args = "getitem", {"input": _PARENT, "index": index}
         fresh = {k: (source if v is _PARENT else v) for k, v in args.items()}
         held.value = self._emit(name, fresh, tensor)
@@ -123,9 +125,7 @@ class Storage:
         if name == "permute":
             dims = [d % held.tensor.dim() for d in args["dims"]]
             order = tuple(sorted(range(len(dims)), key=dims.__getitem__))
-            return self._emit(
-                "permute", {"input": value, "dims": order}, held.parent
-            )
+            return self._emit("permute", {"input": value, "dims": order}, held.parent)
         if name == "movedim":
             ends = {"source": args["destination"], "destination": args["source"]}
             return self._emit("movedim", {"input": value, **ends}, held.parent)

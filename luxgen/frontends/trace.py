@@ -18,8 +18,8 @@ from luxgen.frontends.assertions import only_asserts
 from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
 from luxgen.frontends.carried import attributes_of, changed
 from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
-from luxgen.frontends.module_calls import ModuleCalls
 from luxgen.frontends.fractional import with_samples
+from luxgen.frontends.module_calls import ModuleCalls
 from luxgen.frontends.noted_returns import noted_returns
 from luxgen.frontends.random_state import give_state
 from luxgen.frontends.records import (
@@ -65,12 +65,16 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         self.constants: dict[tuple[str, ...], torch.Tensor] = {}
         self.storage = Storage(self._emit)
         self.stack: list[Scope] = []
-        self.fixed_values: set[Value | Leaf] = set()  # don't depend on inputs or weights
+        self.fixed_values: set[Value | Leaf] = (
+            set()
+        )  # don't depend on inputs or weights
         self.calls: dict[int, int] = {}
         self.paths = {
             id(m): tuple(n.split(".") if n else ()) for n, m in model.named_modules()
         }
-        self.modules = {path: m for m in model.modules() if (path := self.paths[id(m)]) is not None}
+        self.modules = {
+            path: m for m in model.modules() if (path := self.paths[id(m)]) is not None
+        }
         self.buffers: dict[int, tuple[str, ...]] = {}
         self.dirty: dict[tuple[str, ...], torch.Tensor] = {}
         self.follows = following_mode(model)
@@ -435,6 +439,4 @@ def trace(
         model(*args, **kwargs)
         stack.close()
         left = changed(model, before)
-    return Trace(
-        tracer.root, tracer.sites, tracer.constants, left, tracer.unseen
-    )
+    return Trace(tracer.root, tracer.sites, tracer.constants, left, tracer.unseen)

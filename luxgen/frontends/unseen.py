@@ -18,9 +18,7 @@ from luxgen.frontends.structure import map_tensors
 from luxgen.frontends.witness import Misaligned
 
 
-def unseen_sites(
-    first: Trace, second: Trace, again: Callable[[], Trace]
-) -> list[Site]:
+def unseen_sites(first: Trace, second: Trace, again: Callable[[], Trace]) -> list[Site]:
     """Where a tensor is used that is no constant; `again` runs with other values.
 
     Raises Misaligned for a constant that depends on a size.
@@ -65,6 +63,8 @@ def _made_anew(trace: Trace, other: Trace) -> list[Unseen]:
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(
-        a.nan_to_num(), b.nan_to_num()
+    return (
+        a.shape == b.shape
+        and a.dtype == b.dtype
+        and torch.equal(a.nan_to_num(), b.nan_to_num())
     )

@@ -38,15 +38,21 @@ def _block(function: Function, items: list[Item], known: set[Value]) -> set[Valu
             _readable(function, _what(item), args_of(item), known)
         for value in outs_of(item):
             if value in known:
-                raise BrokenProgram(f"{function.class_name}: {_what(item)} makes a value again")
+                raise BrokenProgram(
+                    f"{function.class_name}: {_what(item)} makes a value again"
+                )
             known.add(value)
     return known
 
 
-def _readable(function: Function, what: str, args: Iterable[object], known: set[Value]) -> None:
+def _readable(
+    function: Function, what: str, args: Iterable[object], known: set[Value]
+) -> None:
     for arg in args:
         if isinstance(arg, Value) and arg not in known:
-            raise BrokenProgram(f"{function.class_name}: {what} reads a value not made before it")
+            raise BrokenProgram(
+                f"{function.class_name}: {what} reads a value not made before it"
+            )
 
 
 def _what(item: Item) -> str:

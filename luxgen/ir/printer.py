@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from luxgen.ir.program import Branch, Call, Function, Guard, Item, Loop, Op, Program, Write
+from luxgen.ir.program import (
+    Branch,
+    Call,
+    Function,
+    Guard,
+    Item,
+    Loop,
+    Op,
+    Program,
+    Write,
+)
 from luxgen.ir.tree import Absent, Flag, Tree
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value
 
@@ -10,7 +20,10 @@ from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value
 def program_text(program: Program) -> str:
     """Trees, then functions, callees first; values are numbered in each function."""
     lines = [f"program {program.name!r}"]
-    lines += [f"free {name}: {a} and {b} in the traces" for (a, b), name in program.frees.items()]
+    lines += [
+        f"free {name}: {a} and {b} in the traces"
+        for (a, b), name in program.frees.items()
+    ]
     lines += [f"tied {name!r} = {first!r}" for name, first in program.tied.items()]
     for kind, tree in (("ps", program.ps), ("st", program.st)):
         lines += ["", f"tree {kind}", *_tree(tree, "  ")]
@@ -29,7 +42,9 @@ def _tree(tree: Tree, indent: str) -> list[str]:
         elif isinstance(child, Absent):
             lines.append(f"{indent}{name!r}: absent")
         else:
-            kind = child.kind or (f"tuple of {child.length}" if child.sequence else child.layer)
+            kind = child.kind or (
+                f"tuple of {child.length}" if child.sequence else child.layer
+            )
             lines += [f"{indent}{name!r}: {kind}", *_tree(child, indent + "  ")]
     return lines
 
@@ -51,13 +66,19 @@ class _Printer:
     def item(self, item: Item) -> list[str]:
         if isinstance(item, Op):
             args = ", ".join(f"{k}={self.show(v)}" for k, v in item.args.items())
-            state = "" if item.state is None else f" with {item.kind} st.{'.'.join(item.state)}"
+            state = (
+                ""
+                if item.state is None
+                else f" with {item.kind} st.{'.'.join(item.state)}"
+            )
             return [f"{self.typed(item.result)} = {item.name}({args}){state}"]
         if isinstance(item, Call):
             args = ", ".join(self.show(a) for a in item.args)
             options = "".join(f", {k}={self.show(v)}" for k, v in item.options.items())
             name = item.function.class_name
-            return [f"{self.typed(item.result)} = call {name} at {'.'.join(item.path)!r}({args}{options})"]
+            return [
+                f"{self.typed(item.result)} = call {name} at {'.'.join(item.path)!r}({args}{options})"
+            ]
         if isinstance(item, Write):
             return [f"st.{'.'.join(item.path)} = {self.show(item.value)}"]
         if isinstance(item, Guard):
@@ -68,7 +89,9 @@ class _Printer:
 
     def branch(self, item: Branch) -> list[str]:
         asked = item.condition
-        head = "if training:" if asked is None else f"if {'.'.join(asked.path)} is there:"
+        head = (
+            "if training:" if asked is None else f"if {'.'.join(asked.path)} is there:"
+        )
         lines = [head, *self.items(item.training, "  ")]
         lines += ["else:", *self.items(item.testing, "  ")]
         for value, a, b in item.joins:
@@ -77,10 +100,16 @@ class _Printer:
 
     def loop(self, item: Loop) -> list[str]:
         head = f"for * in {'.'.join(item.path)}[{item.start}:{item.stop}]:"
-        first = [f"{self.typed(i)} = first {self.show(b)}" for i, b, _, _ in item.carried]
+        first = [
+            f"{self.typed(i)} = first {self.show(b)}" for i, b, _, _ in item.carried
+        ]
         lines = [head, *("  " + f for f in first), *self.items(item.body, "  ")]
-        lines += [f"  next {self.show(i)} = {self.show(a)}" for i, _, a, _ in item.carried]
-        return lines + [f"{self.typed(r)} = last {self.show(a)}" for _, _, a, r in item.carried]
+        lines += [
+            f"  next {self.show(i)} = {self.show(a)}" for i, _, a, _ in item.carried
+        ]
+        return lines + [
+            f"{self.typed(r)} = last {self.show(a)}" for _, _, a, r in item.carried
+        ]
 
     def typed(self, arg: Arg) -> str:
         if isinstance(arg, Value):
@@ -90,7 +119,9 @@ class _Printer:
         if isinstance(arg, (tuple, list)):
             return f"({', '.join(self.typed(a) for a in arg)})"
         if isinstance(arg, dict):
-            return "{" + ", ".join(f"{k!r}: {self.typed(v)}" for k, v in arg.items()) + "}"
+            return (
+                "{" + ", ".join(f"{k!r}: {self.typed(v)}" for k, v in arg.items()) + "}"
+            )
         if isinstance(arg, Structure):
             return f"({', '.join(f'{k}={self.typed(v)}' for k, v in arg.fields)})"
         return self.show(arg)
@@ -110,10 +141,14 @@ class _Printer:
         if isinstance(arg, (tuple, list)):
             return f"({', '.join(self.show(a) for a in arg)})"
         if isinstance(arg, dict):
-            return "{" + ", ".join(f"{k!r}: {self.show(v)}" for k, v in arg.items()) + "}"
+            return (
+                "{" + ", ".join(f"{k!r}: {self.show(v)}" for k, v in arg.items()) + "}"
+            )
         if isinstance(arg, slice):
             parts = (arg.start, arg.stop, arg.step)
             return ":".join("" if p is None else self.show(p) for p in parts)
         if isinstance(arg, Structure):
-            return f"{arg.name}({', '.join(f'{k}={self.show(v)}' for k, v in arg.fields)})"
+            return (
+                f"{arg.name}({', '.join(f'{k}={self.show(v)}' for k, v in arg.fields)})"
+            )
         return repr(arg)

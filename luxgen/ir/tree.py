@@ -85,5 +85,7 @@ _TAKEN = frozenset({"count", "index", "None", "True", "False"})
 
 
 def _spelled(name: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    kept = "".join(
+        c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name
+    )
     return f"n{kept}" if not kept or kept[0].isdigit() else kept

@@ -1,6 +1,6 @@
 """Steps that change nothing, and steps whose results nobody reads, go.
 
-    a = contiguous(x); b = view(a); c = add(b, 1); return b   ->   b = view(x); return b
+a = contiguous(x); b = view(a); c = add(b, 1); return b   ->   b = view(x); return b
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ def _forward(function: Function) -> None:
     """Copies: NumPy values are never written to, so a copy is the thing itself."""
     same: dict[Value, Arg] = {}
     for item in items_in(function.body):
-        if isinstance(item, Op) and item.name in SAME and isinstance(item.result, Value):
+        if (
+            isinstance(item, Op)
+            and item.name in SAME
+            and isinstance(item.result, Value)
+        ):
             source = item.args.get("input")
             if getattr(source, "dtype", None) == item.result.dtype:
                 same[item.result] = source
@@ -62,7 +66,9 @@ def _forward(function: Function) -> None:
     for item in items_in(function.body):
         if isinstance(item, Call):
             item.result = map_arg(visit, item.result)
-    gone = {id(i) for i in items_in(function.body) if isinstance(i, Op) and i.result in same}
+    gone = {
+        id(i) for i in items_in(function.body) if isinstance(i, Op) and i.result in same
+    }
     _remove(function.body, gone)
 
 

@@ -1,6 +1,6 @@
 """What each function reads and changes: `ps`, `st`, new state.
 
-    function f { dropout(x, st.drop) }  ->  f reads st, f updates
+function f { dropout(x, st.drop) }  ->  f reads st, f updates
 """
 
 from __future__ import annotations

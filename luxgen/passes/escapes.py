@@ -1,7 +1,7 @@
 """Values made inside a module's call and read outside it, but not returned.
 
-    scope moe { aux = f(x); self.aux = aux; return y };  y = moe(x); loss = moe.aux
-    ->  scope moe { ...; return (y, aux) }
+scope moe { aux = f(x); self.aux = aux; return y };  y = moe(x); loss = moe.aux
+->  scope moe { ...; return (y, aux) }
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One function per distinct module: equal functions become one, called often.
 
-    f0(x) {conv2d(x, stride=1)}; f1(x) {conv2d(x, stride=2)}; calls f0, f1
-    ->  f(x, *, stride) {conv2d(x, stride=stride)}; calls f(stride=1), f(stride=2)
+f0(x) {conv2d(x, stride=1)}; f1(x) {conv2d(x, stride=2)}; calls f0, f1
+->  f(x, *, stride) {conv2d(x, stride=stride)}; calls f(stride=1), f(stride=2)
 """
 
 from __future__ import annotations
@@ -154,7 +154,9 @@ class _Key:
         self.values: list[Value] = []
         params = [(p.name, self.show(p.arg), p.required) for p in function.params]
         body = [self.item(i) for i in function.body]
-        self.text = repr((function.class_name, params, body, self.show(function.result)))
+        self.text = repr(
+            (function.class_name, params, body, self.show(function.result))
+        )
 
     def item(self, item: Item) -> Any:
         if isinstance(item, Op):
@@ -176,8 +178,16 @@ class _Key:
             callee = item.function.class_name, id(item.function), item.path
             return "call", callee, self.show(item.args), self.show(item.result)
         if isinstance(item, Branch):
-            sides = [self.item(i) for i in item.training], [self.item(i) for i in item.testing]
-            return "branch", repr(item.condition), sides, self.show([list(j) for j in item.joins])
+            sides = (
+                [self.item(i) for i in item.training],
+                [self.item(i) for i in item.testing],
+            )
+            return (
+                "branch",
+                repr(item.condition),
+                sides,
+                self.show([list(j) for j in item.joins]),
+            )
         if isinstance(item, Loop):
             raise AssertionError("fold runs before loops")
         if isinstance(item, Write):
@@ -192,7 +202,9 @@ class _Key:
                 self.values.append(arg)
             return ("v", self.numbers[arg], arg.dtype, arg.ndim)
         if isinstance(arg, (Leaf, Node)):
-            dtype = arg.dtype if isinstance(arg, Leaf) else [a.path[-1] for a in arg.leaves]
+            dtype = (
+                arg.dtype if isinstance(arg, Leaf) else [a.path[-1] for a in arg.leaves]
+            )
             return (type(arg).__name__, arg.path, arg.kind, dtype)
         if isinstance(arg, Dim):
             return ("dim", arg.text, self.show(arg.args))
@@ -216,7 +228,9 @@ def _pattern(op: Op) -> list[list[Any]]:
     for arg in args_of(op):
         if isinstance(arg, (Value, Leaf)):
             sizes = zip(arg.shape, arg.witness or arg.shape, strict=True)
-            pattern.append(["1" if s == (1, 1) else seen.setdefault(s, len(seen)) for s in sizes])
+            pattern.append(
+                ["1" if s == (1, 1) else seen.setdefault(s, len(seen)) for s in sizes]
+            )
     return pattern
 
 

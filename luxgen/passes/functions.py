@@ -1,7 +1,7 @@
 """Scopes of a trace -> functions with parameters, captures and relative paths.
 
-    scope block(x) { linear(x, h.0.fc.weight) }      a call in GPT's scope
-    ->  function block(ps, x) { linear(x, ps.fc.weight) };  call block at ("h", "0")
+scope block(x) { linear(x, h.0.fc.weight) }      a call in GPT's scope
+->  function block(ps, x) { linear(x, ps.fc.weight) };  call block at ("h", "0")
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from luxgen.frontends.records import Record, Scope
+from luxgen.frontends.records import Scope
 from luxgen.ir.program import (
     Branch,
     Call,
@@ -161,9 +161,12 @@ def _reaches_out(scope: Scope) -> bool:
             nodes = [a.path for a in args_of(item) if isinstance(a, Node)]
             if any(outside(path) for path in (item.state, *nodes)):
                 return True
-        elif isinstance(item, Write) and outside(item.path):
-            return True
-        elif isinstance(item, Branch) and outside(item.outer):
+        elif (
+            isinstance(item, Write)
+            and outside(item.path)
+            or isinstance(item, Branch)
+            and outside(item.outer)
+        ):
             return True
     return False
 
@@ -206,7 +209,10 @@ def _resolve_sizes(function: Function) -> None:
             value = new[0]
             axis = int(arg.text[len("_0.shape[") : -1])
             if value not in inside:
-                size = (value.shape[axis], value.witness[axis] if value.witness else None)
+                size = (
+                    value.shape[axis],
+                    value.witness[axis] if value.witness else None,
+                )
                 for own in given:
                     for k, n in enumerate(own.shape):
                         if (n, own.witness[k] if own.witness else None) == size:
@@ -254,7 +260,9 @@ def _capture(function: Function) -> list[Arg]:
     used += list(atoms(function.result))
     for atom in used:
         outside = isinstance(atom, Value) and atom not in inside
-        foreign = isinstance(atom, Leaf) and atom.path[: len(function.path)] != function.path
+        foreign = (
+            isinstance(atom, Leaf) and atom.path[: len(function.path)] != function.path
+        )
         if (outside or foreign) and atom not in captured:
             captured[atom] = Value(atom.dtype, atom.shape, atom.witness)
     if captured:

@@ -1,7 +1,7 @@
 """Repeated steps over a ModuleList -> a loop over its tuple.
 
-    x = block(x, ps.h[0]); x = block(x, ps.h[1]); x = block(x, ps.h[2])
-    ->  for each of ps.h: x = block(x, ps_h)
+x = block(x, ps.h[0]); x = block(x, ps.h[1]); x = block(x, ps.h[2])
+->  for each of ps.h: x = block(x, ps_h)
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from luxgen.ir.program import (
     items_in,
     outs_of,
 )
-from luxgen.ir.values import Arg, Dim, Leaf, Node, Option, Structure, Value, atoms, map_arg
+from luxgen.ir.values import (
+    Arg,
+    Dim,
+    Leaf,
+    Node,
+    Option,
+    Structure,
+    Value,
+    atoms,
+    map_arg,
+)
 
 LONGEST_BODY = 24
 STAR = "*"
@@ -45,7 +55,9 @@ def roll(function: Function) -> None:
 def _loop_at(function: Function, start: int, period: int) -> tuple[Loop, int] | None:
     body = function.body
     first = body[start : start + period]
-    if len(body) < start + 2 * period or any(isinstance(i, (Branch, Loop)) for i in first):
+    if len(body) < start + 2 * period or any(
+        isinstance(i, (Branch, Loop)) for i in first
+    ):
         return None
     match: _Match | None = None
     windows = [first]
@@ -74,7 +86,9 @@ class _Match:
     twins: dict[Value, Value] = field(default_factory=dict)  # next -> previous
     carried: dict[Value, Value] = field(default_factory=dict)  # before -> end of body
     columns: dict[tuple[int, str], list[Any]] = field(default_factory=dict)
-    firsts: dict[Value, Value] = field(default_factory=dict)  # `carried` of the first match
+    firsts: dict[Value, Value] = field(
+        default_factory=dict
+    )  # `carried` of the first match
 
     def windows(self, following: list[Item]) -> bool:
         self.inner = {v for i in items_in(self.previous) for v in outs_of(i)}
@@ -86,14 +100,18 @@ class _Match:
     def consistent(self, other: _Match | None) -> bool:
         if other is None:
             return True
-        return self.path == other.path and set(self.carried) == set(other.carried.values())
+        return self.path == other.path and set(self.carried) == set(
+            other.carried.values()
+        )
 
     def joined(self, other: _Match | None) -> _Match:
         if other is None:
             self.firsts = self.carried
             return self
         for key, column in self.columns.items():
-            self.columns[key] = other.columns.get(key, column[:1] * self.step) + column[1:]
+            self.columns[key] = (
+                other.columns.get(key, column[:1] * self.step) + column[1:]
+            )
         for key, column in other.columns.items():
             self.columns.setdefault(key, column + column[-1:])
         self.start = other.start
@@ -104,7 +122,9 @@ class _Match:
         if type(a) is not type(b):
             return False
         if isinstance(a, Op) and isinstance(b, Op):
-            same = a.name == b.name and a.kind == b.kind and a.args.keys() == b.args.keys()
+            same = (
+                a.name == b.name and a.kind == b.kind and a.args.keys() == b.args.keys()
+            )
             if not same or not self.at_path(a.state, b.state):
                 return False
             for name in a.args:
@@ -114,7 +134,9 @@ class _Match:
         if isinstance(a, Call) and isinstance(b, Call):
             if a.function is not b.function or not self.at_path(a.path, b.path):
                 return False
-            if not all(self.arg(x, y, None) for x, y in zip(a.args, b.args, strict=True)):
+            if not all(
+                self.arg(x, y, None) for x, y in zip(a.args, b.args, strict=True)
+            ):
                 return False
             for name in a.options:
                 if not self.arg(a.options[name], b.options[name], (k, name)):
@@ -153,7 +175,9 @@ class _Match:
                 return self.carried.setdefault(a, b) is b
             return False
         if isinstance(a, Leaf) and isinstance(b, Leaf):
-            return a.kind == b.kind and a.dtype == b.dtype and self.at_path(a.path, b.path)
+            return (
+                a.kind == b.kind and a.dtype == b.dtype and self.at_path(a.path, b.path)
+            )
         if isinstance(a, Node) and isinstance(b, Node):
             return a.kind == b.kind and self.at_path(a.path, b.path)
         if isinstance(a, Dim) and isinstance(b, Dim):
@@ -180,7 +204,11 @@ def _plain(arg: Arg) -> bool:
 
 
 def _build(
-    function: Function, start: int, period: int, windows: list[list[Item]], match: _Match
+    function: Function,
+    start: int,
+    period: int,
+    windows: list[list[Item]],
+    match: _Match,
 ) -> tuple[Loop, int] | None:
     assert match.path is not None
     count = len(windows)
@@ -197,7 +225,9 @@ def _build(
         if end_value not in names_last:
             return None
         inside = Value(before.dtype, before.shape, before.witness)
-        function.names[inside] = function.names.get(end_value, []) + function.names.get(before, [])
+        function.names[inside] = function.names.get(end_value, []) + function.names.get(
+            before, []
+        )
         result = names_last[end_value]
         carried.append((inside, before, end_value, result))
         made_by[before] = inside
@@ -237,7 +267,9 @@ def _build(
                 item.state = _starred(item.state, depth)
         elif isinstance(item, Call):
             item.args = [map_arg(visit, v) for v in item.args]
-            item.path = _starred(item.path, depth) if item.path[:depth] == path else item.path
+            item.path = (
+                _starred(item.path, depth) if item.path[:depth] == path else item.path
+            )
     function.names = {
         (visit(k) if isinstance(k, Dim) else k): v for k, v in function.names.items()
     }
@@ -247,4 +279,3 @@ def _build(
 
 def _starred(path: Path, depth: int) -> Path:
     return (*path[:depth], STAR, *path[depth + 1 :])
-

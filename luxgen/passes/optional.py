@@ -1,7 +1,7 @@
 """Modules of one class with and without a child: one function that asks for the child.
 
-    block0(x) {y = f(x); return y + x};  block1(x) {y = f(x); d = down(x); return y + d}
-    ->  block(x) {y = f(x); if down is there: d = down(x) else: d = x; return y + d}
+block0(x) {y = f(x); return y + x};  block1(x) {y = f(x); d = down(x); return y + d}
+->  block(x) {y = f(x); if down is there: d = down(x) else: d = x; return y + d}
 """
 
 from __future__ import annotations
@@ -98,7 +98,11 @@ def _has(tree: Tree, path: Path, child: str) -> bool:
 
 
 def _mark_optional(
-    tree: Tree, source: Tree, with_child: list[Function], without: list[Function], child: str
+    tree: Tree,
+    source: Tree,
+    with_child: list[Function],
+    without: list[Function],
+    child: str,
 ) -> None:
     like = source.children[child]
     assert isinstance(like, Tree)
@@ -154,7 +158,9 @@ class _Plan:
                 return None
         if not self._arg(self.full.result, self.base.result, pairs):
             return None
-        return (lambda: self._into_base(present, pairs)), (lambda: self._into_full(present, pairs))
+        return (lambda: self._into_base(present, pairs)), (
+            lambda: self._into_full(present, pairs)
+        )
 
     def _twin(self, a: Arg, b: Arg) -> bool:
         left = [v for v in atoms(a) if isinstance(v, Value)]
@@ -171,7 +177,11 @@ class _Plan:
             ) and self._twin(a.result, b.result)
         if isinstance(a, Call) and isinstance(b, Call):
             fit = len(a.args) == len(b.args) and a.path == b.path
-            return fit and self._arg(a.args, b.args, pairs) and self._twin(a.result, b.result)
+            return (
+                fit
+                and self._arg(a.args, b.args, pairs)
+                and self._twin(a.result, b.result)
+            )
         if isinstance(a, Write) and isinstance(b, Write):
             return a.path == b.path and self._arg(a.value, b.value, pairs)
         return False
@@ -212,7 +222,10 @@ class _Plan:
         """The region's steps copied, with the base's own values for what they read."""
         back: dict[Value, Value] = {a: b for b, a in self.twins.items()}
         names = self.base.names
-        region = [_copied(i, back, names, self.full.names) for i in self.full.body[self.start : self.stop]]
+        region = [
+            _copied(i, back, names, self.full.names)
+            for i in self.full.body[self.start : self.stop]
+        ]
         joined = {b: Value(b.dtype, b.shape, b.witness) for _, b in pairs}
         joins = [(joined[b], back[a], b) for a, b in pairs]
         for a, b in pairs:
@@ -269,11 +282,19 @@ def _substitute(
 
 
 def _copied(
-    item: Item, back: dict[Value, Value], names: dict[Any, list[str]], source: dict[Any, list[str]]
+    item: Item,
+    back: dict[Value, Value],
+    names: dict[Any, list[str]],
+    source: dict[Any, list[str]],
 ) -> Item:
     def read(arg: Arg) -> Arg:
         if isinstance(arg, Dim):
-            return Dim(arg.text, tuple(map_arg(read, a) for a in arg.args), arg.value, arg.witness)
+            return Dim(
+                arg.text,
+                tuple(map_arg(read, a) for a in arg.args),
+                arg.value,
+                arg.witness,
+            )
         return back.get(arg, arg) if isinstance(arg, Value) else arg
 
     def made(arg: Arg) -> Arg:
@@ -289,7 +310,9 @@ def _copied(
                   item.kind, item.owner, item.closes, item.line)  # fmt: skip
     assert isinstance(item, Call)
     args_ = [map_arg(read, a) for a in item.args]
-    return Call(item.function, item.path, args_, map_arg(made, item.result), {}, item.line)
+    return Call(
+        item.function, item.path, args_, map_arg(made, item.result), {}, item.line
+    )
 
 
 def _key(item: Item) -> Any:

@@ -26,7 +26,9 @@ class Difference:
 
     def worst(self, other: Difference) -> Difference:
         reason = self.reason or other.reason
-        return Difference(max(self.ours, other.ours), max(self.torch, other.torch), reason)
+        return Difference(
+            max(self.ours, other.ours), max(self.torch, other.torch), reason
+        )
 
 
 NONE = Difference(0.0, 0.0)

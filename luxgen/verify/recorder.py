@@ -84,7 +84,9 @@ class Recorder:
         self.results.append((self._path(owner), _result(value)))
         return value
 
-    def call(self, path: str, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+    def call(
+        self, path: str, function: Callable[..., Any], *args: Any, **kw: Any
+    ) -> Any:
         absolute = self._path(path)
         self._stack.append((absolute, {}))
         value = function(*args, **kw)

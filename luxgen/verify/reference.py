@@ -14,8 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from luxgen.frontends.bind import canonical
 from luxgen.frontends.fractional import with_samples
-from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.running import unchanged
+from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.vocabulary import RANDOM
 
 Results = list[tuple[str, list[np.ndarray[Any, Any]]]]
@@ -85,8 +85,10 @@ class _Double(TorchFunctionMode):
 
 def _widened(item: Any) -> Any:
     if isinstance(item, torch.Tensor):
-        return item.double() if item.dtype in _HALVES else (
-            item.to(torch.complex128) if item.dtype is torch.complex64 else item
+        return (
+            item.double()
+            if item.dtype in _HALVES
+            else (item.to(torch.complex128) if item.dtype is torch.complex64 else item)
         )
     if item in _HALVES if isinstance(item, torch.dtype) else False:
         return torch.float64
@@ -176,7 +178,9 @@ def run_torch(
         stack.enter_context(_Given(drawn))
         out = model(*args, **kwargs)
         with torch._C.DisableTorchFunction():
-            structure = to_arg(out, lambda v: to_numpy(v) if isinstance(v, torch.Tensor) else v)
+            structure = to_arg(
+                out, lambda v: to_numpy(v) if isinstance(v, torch.Tensor) else v
+            )
             buffers = {n: to_numpy(b) for n, b in model.named_buffers()}
     return structure, results, buffers
 

@@ -58,7 +58,11 @@ def verify(
     report = Report()
     table: dict[str, tuple[str, Difference]] = {}
     layers = {n: type(m).__name__ for n, m in model.named_modules()}
-    runs = [(training, which) for training in (False, True) for which in ((0, 2) if free else (0,))]
+    runs = [
+        (training, which)
+        for training in (False, True)
+        for which in ((0, 2) if free else (0,))
+    ]
     module = load(text, "luxgen_generated", weights=weights)
     recorder_names = Recorder().names()
     watched = load(probed, "luxgen_probed", recorder_names, weights)
@@ -69,14 +73,19 @@ def verify(
     for training, which in runs:
         sizes = resized(args, kwargs, free, which)
         difference, rows = _run(model, watched, module, ps, st, sizes, training)
-        label = ", ".join(f"{s.name}={s.values[which]}" for s in free) or "the example's sizes"
+        label = (
+            ", ".join(f"{s.name}={s.values[which]}" for s in free)
+            or "the example's sizes"
+        )
         report.runs.append(f"{'train' if training else 'eval'} {label}")
         for name, each in [*rows, (OUTPUT, difference)]:
             layer, before = table.get(name, (layers.get(name, ""), NONE))
             table[name] = (layer, before.worst(each))
     output = table.pop(OUTPUT)
     for name, (layer, each) in [*table.items(), (OUTPUT, output)]:
-        report.rows.append(Row(name, layer, each.ours, each.torch, each.passed, each.reason))
+        report.rows.append(
+            Row(name, layer, each.ours, each.torch, each.passed, each.reason)
+        )
     return report
 
 
@@ -158,7 +167,9 @@ def _state(
             # The mean of normalised values is noise around 0, but an average of them.
             each = compare_all([np.asarray(array)], [buffers[name]], true, 2.0**-6)
             if not each.passed:
-                total = total.worst(Difference(each.ours, each.torch, f"buffer {name}: {each.reason}"))
+                total = total.worst(
+                    Difference(each.ours, each.torch, f"buffer {name}: {each.reason}")
+                )
     return total
 
 
@@ -185,7 +196,10 @@ def _layers(
 
 
 def call_arguments(
-    model: nn.Module, module: types.ModuleType, args: tuple[Any, ...], kwargs: dict[str, Any]
+    model: nn.Module,
+    module: types.ModuleType,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> tuple[list[Any], dict[str, Any]]:
     """Torch's call as the generated `apply` takes it: required first, then by keyword."""
     bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
@@ -213,7 +227,9 @@ def call_arguments(
 
 
 def _arrays(item: Any) -> Any:
-    return _plain(to_arg(item, lambda v: to_numpy(v) if isinstance(v, torch.Tensor) else v))
+    return _plain(
+        to_arg(item, lambda v: to_numpy(v) if isinstance(v, torch.Tensor) else v)
+    )
 
 
 def _plain(item: Any) -> Any:

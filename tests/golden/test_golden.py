@@ -17,7 +17,16 @@ import numpy as np
 import pytest
 
 from luxgen.verify.compare import compare
-from tests.golden.cases import NAMES, ROOT, SEED, UPDATE, Case, case, generate, seeded_model
+from tests.golden.cases import (
+    NAMES,
+    ROOT,
+    SEED,
+    UPDATE,
+    Case,
+    case,
+    generate,
+    seeded_model,
+)
 
 LINES = {"gpt": (1.6, 120), "resnet": (1.6, 120)}  # per line of model.py, plus
 
@@ -50,18 +59,27 @@ def test_all_twelve_are_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_folder_is_complete_and_has_no_orphan(name: str) -> None:
     here = {p.name for p in (ROOT / name).iterdir() if p.name != "__pycache__"}
-    assert here == cached_case(name).files, f"run {UPDATE} {name}, or remove what is left over"
+    assert here == cached_case(name).files, (
+        f"run {UPDATE} {name}, or remove what is left over"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bytes(name: str) -> None:
     """Regenerated, with verification, the text is the committed one."""
     made, this = generated(name), cached_case(name)
-    for path, text in ((this.module, made.source), (this.folder / "program.txt", made.program)):
+    for path, text in (
+        (this.module, made.source),
+        (this.folder / "program.txt", made.program),
+    ):
         old = path.read_text()
         diff = "".join(
             difflib.unified_diff(
-                old.splitlines(True), text.splitlines(True), str(path), "regenerated", n=1
+                old.splitlines(True),
+                text.splitlines(True),
+                str(path),
+                "regenerated",
+                n=1,
             )
         )
         assert old == text, f"{diff[:4000]}\nto accept: {UPDATE} {name}"
@@ -148,7 +166,9 @@ def test_state_dict_loads_back_into_torch(name: str) -> None:
     module = module_of(this.module)
     model = seeded_model(this)
     held = module.state_dict(*module.setup(7))
-    model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in held.items()}, strict=True)
+    model.load_state_dict(
+        {k: torch.from_numpy(np.array(v)) for k, v in held.items()}, strict=True
+    )
     again = module.state_dict(*module.from_state_dict(held))
     for key, array in held.items():
         np.testing.assert_array_equal(again[key], array)
@@ -161,8 +181,17 @@ def test_state_dict_loads_back_into_torch(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_imports_only_numpy_and_the_standard_library(name: str) -> None:
     tree = ast.parse(cached_case(name).module.read_text())
-    roots = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    roots |= {(n.module or "").split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    roots = {
+        a.name.split(".")[0]
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Import)
+        for a in n.names
+    }
+    roots |= {
+        (n.module or "").split(".")[0]
+        for n in ast.walk(tree)
+        if isinstance(n, ast.ImportFrom)
+    }
     assert roots - {"numpy"} <= set(sys.stdlib_module_names)
 
 
@@ -180,13 +209,30 @@ def test_clean_python() -> None:
     modules = [str(cached_case(name).module) for name in NAMES]
     for command in (
         ["ruff", "format", "--check", "--isolated", "--line-length=88", *modules],
-        ["ruff", "check", "--isolated", "--select=E,F,I,B,UP,SIM", "--ignore=E501", *modules],
+        [
+            "ruff",
+            "check",
+            "--isolated",
+            "--select=E,F,I,B,UP,SIM",
+            "--ignore=E501",
+            *modules,
+        ],
     ):
-        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     for module in modules:
-        command = ["mypy", "--strict", "--python-version=3.11", "--no-incremental", module]
-        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+        command = [
+            "mypy",
+            "--strict",
+            "--python-version=3.11",
+            "--no-incremental",
+            module,
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout
 
 

@@ -54,10 +54,20 @@ print(json.dumps(worst))
 def test_oldest_numpy(tmp_path: Path) -> None:
     """Same dtypes, shapes and results as torch wrote, under NumPy 1.26."""
     target = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--target",
+        str(target),
+    ]
     subprocess.run([*pip, f"numpy=={OLDEST}"], check=True)
     cases = [
-        (name, str(case(name).module), str(case(name).folder / "io.npz")) for name in NAMES
+        (name, str(case(name).module), str(case(name).folder / "io.npz"))
+        for name in NAMES
     ]
     done = subprocess.run(
         [sys.executable, "-S", "-c", _SCRIPT, OLDEST, json.dumps(cases)],

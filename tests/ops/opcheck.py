@@ -33,7 +33,9 @@ def lowered(
             values[id(item)] = Value(
                 dtype_name(item.dtype), tuple(item.shape), names=(f"v{len(values)}",)
             )
-            scope[f"v{len(scope)}"] = item.detach().resolve_conj().resolve_neg().numpy().copy()
+            scope[f"v{len(scope)}"] = (
+                item.detach().resolve_conj().resolve_neg().numpy().copy()
+            )
         return values[id(item)]
 
     bound = {name: map_arg(visit, value) for name, value in call.args.items()}

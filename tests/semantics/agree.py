@@ -206,7 +206,9 @@ def plain(item: Any) -> Any:
 def same(ours: Any, low: Any, high: Any, what: str) -> None:
     """Structure, dtype, shape and value of a result against torch's."""
     if dataclasses.is_dataclass(low):
-        names = [f.name for f in dataclasses.fields(low) if getattr(low, f.name) is not None]
+        names = [
+            f.name for f in dataclasses.fields(low) if getattr(low, f.name) is not None
+        ]
         assert list(ours._fields) == names, what
         low, high = ([getattr(r, n) for n in names] for r in (low, high))
         ours = list(ours)
@@ -224,7 +226,9 @@ def same(ours: Any, low: Any, high: Any, what: str) -> None:
     elif isinstance(low, torch.Tensor):
         close(np.asarray(ours), numpy_of(low), numpy_of(high), what)
     else:
-        assert ours == low and type(ours) is type(low), f"{what}: {ours!r}, torch {low!r}"
+        assert ours == low and type(ours) is type(low), (
+            f"{what}: {ours!r}, torch {low!r}"
+        )
 
 
 def close(ours: Array, low: Array, high: Array, what: str) -> None:
@@ -254,11 +258,21 @@ def same_state(
     truth = dict((low if high is None else high).state_dict())
     for name, tensor in low.state_dict().items():
         if isinstance(tensor, torch.Tensor):
-            close(np.asarray(ours[name]), numpy_of(tensor), numpy_of(truth[name]), f"{what}, {name}")
+            close(
+                np.asarray(ours[name]),
+                numpy_of(tensor),
+                numpy_of(truth[name]),
+                f"{what}, {name}",
+            )
     truth = dict((low if high is None else high).named_buffers())
     for name, tensor in low.named_buffers():
         if name in ours:
-            close(np.asarray(ours[name]), numpy_of(tensor), numpy_of(truth[name]), f"{what}, {name}")
+            close(
+                np.asarray(ours[name]),
+                numpy_of(tensor),
+                numpy_of(truth[name]),
+                f"{what}, {name}",
+            )
 
 
 def round_trip(model: nn.Module, module: types.ModuleType, ps: Any, st: Any) -> None:

@@ -43,7 +43,12 @@ def test_all_in_one() -> None:
             return [layer(x) for layer in self.layers]
 
     ordinary = torch.randn(3, 4, 2, 2)
-    agree(All(), ordinary, modes=("eval",), others=((ordinary * 50,), (torch.zeros(2, 4, 2, 2),)))
+    agree(
+        All(),
+        ordinary,
+        modes=("eval",),
+        others=((ordinary * 50,), (torch.zeros(2, 4, 2, 2),)),
+    )
 
 
 def test_softmax_without_a_dim() -> None:
@@ -53,7 +58,13 @@ def test_softmax_without_a_dim() -> None:
         def forward(self, x: Tensor) -> tuple[Tensor, ...]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return F.softmax(x), F.softmax(x[0]), F.softmax(x[None]), F.log_softmax(x[None, None]), F.softmin(x)
+                return (
+                    F.softmax(x),
+                    F.softmax(x[0]),
+                    F.softmax(x[None]),
+                    F.log_softmax(x[None, None]),
+                    F.softmin(x),
+                )
 
     agree(Implicit(), torch.randn(3, 4), modes=("eval",))
 
@@ -112,7 +123,13 @@ class Loss(nn.Module):
 def test_losses_of_classes() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        agree(Loss(of_classes), torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 2]), modes=("eval",), batches=())
+        agree(
+            Loss(of_classes),
+            torch.randn(6, 4),
+            torch.tensor([0, 1, 2, 3, 0, 2]),
+            modes=("eval",),
+            batches=(),
+        )
 
 
 def test_losses_of_numbers() -> None:
@@ -126,7 +143,10 @@ class WithLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc, self.criterion = nn.Linear(4, 3), nn.CrossEntropyLoss(label_smoothing=0.1)
+        self.fc, self.criterion = (
+            nn.Linear(4, 3),
+            nn.CrossEntropyLoss(label_smoothing=0.1),
+        )
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         logits = self.fc(x)

@@ -67,9 +67,7 @@ class FromDict(nn.Module):
 
 
 class FromTuple(nn.Module):
-    def forward(
-        self, pair: tuple[torch.Tensor, list[torch.Tensor]]
-    ) -> torch.Tensor:
+    def forward(self, pair: tuple[torch.Tensor, list[torch.Tensor]]) -> torch.Tensor:
         mean, (first, second) = pair
         return mean + first * second
 

@@ -62,7 +62,9 @@ def minus_infinity(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return sdpa(q, k, v, attn_mask=mask)
 
 
-@pytest.mark.parametrize("function", [sdpa, true_attends, added, causal, masked_out, minus_infinity])
+@pytest.mark.parametrize(
+    "function", [sdpa, true_attends, added, causal, masked_out, minus_infinity]
+)
 def test_scaled_dot_product(function: Callable[..., Any]) -> None:
     agree(Sdpa(function), x(2, 3, 4, 8), x(2, 3, 5, 8), x(2, 3, 5, 6), modes=("eval",))
 
@@ -103,7 +105,13 @@ def test_multi_head(name: str) -> None:
     first = options.get("batch_first")
     model = Attends(call, **options)
     other = x(3, 5, 8) if first else x(5, 3, 8)
-    agree(model, x(2, 5, 8) if first else x(5, 2, 8), batches=(), others=((other,),), modes=("eval",))
+    agree(
+        model,
+        x(2, 5, 8) if first else x(5, 2, 8),
+        batches=(),
+        others=((other,),),
+        modes=("eval",),
+    )
 
 
 class Cross(nn.Module):
@@ -117,7 +125,15 @@ class Cross(nn.Module):
 
 def test_cross_attention_with_padding() -> None:
     padding = torch.tensor([[False, False, True], [False, True, True]])
-    agree(Cross(), x(2, 4, 8), x(2, 3, 6), x(2, 3, 4), padding, batches=(4,), modes=("eval",))
+    agree(
+        Cross(),
+        x(2, 4, 8),
+        x(2, 3, 6),
+        x(2, 3, 4),
+        padding,
+        batches=(4,),
+        modes=("eval",),
+    )
 
 
 def test_unbatched() -> None:
@@ -141,7 +157,9 @@ class Encodes(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layer = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(8), enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(
+            layer, 2, nn.LayerNorm(8), enable_nested_tensor=False
+        )
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         padding = torch.arange(x.size(1))[None] >= lengths[:, None]
@@ -177,7 +195,9 @@ def test_nested_tensor_fast_path_is_right_or_refused() -> None:
 
         def forward(self, x: Tensor, padding: Tensor) -> Tensor:
             y = self.encoder(x, src_key_padding_mask=padding)
-            return F.pad(y, (0, 0, 0, x.size(1) - y.size(1))).masked_fill(padding[..., None], 0.0)
+            return F.pad(y, (0, 0, 0, x.size(1) - y.size(1))).masked_fill(
+                padding[..., None], 0.0
+            )
 
     padding = torch.tensor([[False, False, False], [False, False, True]])
     try:
@@ -246,9 +266,13 @@ class Relative(nn.Module):
         T = x.size(1)
         distance = (torch.arange(T)[None] - torch.arange(T)[:, None]).clamp(-4, 4) + 4
         h = self.proj(x).view(*x.shape[:2], 2, 4)
-        scores = torch.einsum("bihd,bjhd->bhij", h, h) / 2 + self.bias(distance).permute(2, 0, 1)
+        scores = torch.einsum("bihd,bjhd->bhij", h, h) / 2 + self.bias(
+            distance
+        ).permute(2, 0, 1)
         slopes = torch.tensor([0.5, 0.25])[:, None, None] * (distance - 4).abs()
-        return torch.einsum("bhij,bjhd->bihd", (scores - slopes).softmax(-1), h).flatten(2)
+        return torch.einsum(
+            "bhij,bjhd->bihd", (scores - slopes).softmax(-1), h
+        ).flatten(2)
 
 
 def test_relative_positions() -> None:

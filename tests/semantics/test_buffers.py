@@ -129,7 +129,16 @@ class BufferInLoop(nn.Module):
 
 @pytest.mark.parametrize(
     "model",
-    [Counter, Average, Rebound, Written, Transient, PlainAttribute, ChildBuffer, BufferInLoop],
+    [
+        Counter,
+        Average,
+        Rebound,
+        Written,
+        Transient,
+        PlainAttribute,
+        ChildBuffer,
+        BufferInLoop,
+    ],
 )
 def test_buffers(model: type[nn.Module]) -> None:
     agree(model(), x())

@@ -42,7 +42,9 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).split(C, dim=2)
         q = q.view(B, T, self.heads, C // self.heads).transpose(1, 2)
         k = k.view(B, T, self.heads, -1).transpose(1, 2)
-        v = v.reshape(x.size(0), T, self.heads, v.shape[-1] // self.heads).permute(0, 2, 1, 3)
+        v = v.reshape(x.size(0), T, self.heads, v.shape[-1] // self.heads).permute(
+            0, 2, 1, 3
+        )
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
         mask = torch.tril(torch.ones(T, T, dtype=torch.bool))
         scores = scores.masked_fill(~mask[None, None, :T, :T], float("-inf"))
@@ -60,10 +62,16 @@ class Positions(nn.Module):
         T = x.size(1)
         if T > 64:
             raise ValueError(f"at most 64 steps, not {T}")
-        x = x + self.table(torch.arange(T, device=x.device)) + self.sines[:, : x.shape[1]]
+        x = (
+            x
+            + self.table(torch.arange(T, device=x.device))
+            + self.sines[:, : x.shape[1]]
+        )
         x = x * x.shape[-1] ** 0.5 / len(x) + x.numel() / x.shape[0]
         steps = torch.arange(0, T, 2).float() / max(T - 1, 1)
-        return x[:, ::2] + steps[None, :, None] + min(T, 100) + int(T / 2) + round(T / 3)
+        return (
+            x[:, ::2] + steps[None, :, None] + min(T, 100) + int(T / 2) + round(T / 3)
+        )
 
 
 class Heads(nn.Module):
@@ -76,7 +84,8 @@ class Heads(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         step = x.shape[-1] // len(self.layers)
         parts = [
-            layer(x[..., i * step : (i + 1) * step]) for i, layer in enumerate(self.layers)
+            layer(x[..., i * step : (i + 1) * step])
+            for i, layer in enumerate(self.layers)
         ]
         out = parts[0]
         for part in parts[1:]:
@@ -169,7 +178,9 @@ class OverTime(nn.Module):
 
 def test_loop_over_time_is_fixed_and_checked() -> None:
     made = agree(OverTime(), torch.randn(2, 5, 3), batches=(4, 1))
-    assert any("T" in line or "1" in line for line in made.report.fixed), made.report.fixed
+    assert any("T" in line or "1" in line for line in made.report.fixed), (
+        made.report.fixed
+    )
     module = made.load()
     ps, st = module.from_state_dict(made.weights)
     with pytest.raises(ValueError, match="x"):
@@ -201,7 +212,11 @@ class Auxiliary(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body, self.head, self.aux = nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(4, 2)
+        self.body, self.head, self.aux = (
+            nn.Linear(4, 4),
+            nn.Linear(4, 2),
+            nn.Linear(4, 2),
+        )
 
     def forward(self, x: Tensor) -> Any:
         h = torch.relu(self.body(x))
@@ -215,7 +230,11 @@ class Frozen(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc, self.norm, self.other = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4)
+        self.fc, self.norm, self.other = (
+            nn.Linear(4, 4),
+            nn.BatchNorm1d(4),
+            nn.BatchNorm1d(4),
+        )
 
     def train(self, mode: bool = True) -> Frozen:
         super().train(mode)
@@ -310,7 +329,16 @@ class SkippedChild(nn.Module):
 
 @pytest.mark.parametrize(
     "model",
-    [Auxiliary, Frozen, Modes, Swapped, OneForBoth, ChildModes, AuxiliaryChild, SkippedChild],
+    [
+        Auxiliary,
+        Frozen,
+        Modes,
+        Swapped,
+        OneForBoth,
+        ChildModes,
+        AuxiliaryChild,
+        SkippedChild,
+    ],
 )
 def test_modes(model: type[nn.Module]) -> None:
     agree(model(), torch.randn(3, 4))
@@ -334,4 +362,6 @@ def test_partly_frozen_by_the_state() -> None:
         np.testing.assert_allclose(ours, model(x).numpy(), rtol=1e-5, atol=1e-6)
     held = module.state_dict(ps, new)
     np.testing.assert_array_equal(held["0.running_mean"], np.zeros(4))
-    np.testing.assert_allclose(held["1.running_mean"], model[1].running_mean, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        held["1.running_mean"], model[1].running_mean, rtol=1e-5, atol=1e-7
+    )

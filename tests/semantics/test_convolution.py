@@ -110,7 +110,13 @@ SAMPLES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", SAMPLES)
 def test_grid_sample(options: dict[str, Any]) -> None:
-    agree(Samples(**options), x(2, 2, 5, 6), x(2, 2, 3) * 0.5, batches=(3,), modes=("eval",))
+    agree(
+        Samples(**options),
+        x(2, 2, 5, 6),
+        x(2, 2, 3) * 0.5,
+        batches=(3,),
+        modes=("eval",),
+    )
 
 
 class Resizes(nn.Module):
@@ -122,11 +128,15 @@ class Resizes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         low = self.down(x)
-        y = F.interpolate(self.up(low), size=x.shape[-2:], mode="bilinear", align_corners=False)
+        y = F.interpolate(
+            self.up(low), size=x.shape[-2:], mode="bilinear", align_corners=False
+        )
         crop = F.interpolate(low, scale_factor=2)[..., : x.shape[2], : x.shape[3]]
         pooled = F.adaptive_avg_pool2d(x, 1).flatten(1)[:, :, None, None]
         small = F.interpolate(x, size=(3, 4), mode="bilinear", antialias=True)
-        return torch.cat([y, crop, x * pooled], 1) + F.avg_pool2d(small, (3, 4)).mean(1, keepdim=True)
+        return torch.cat([y, crop, x * pooled], 1) + F.avg_pool2d(small, (3, 4)).mean(
+            1, keepdim=True
+        )
 
 
 def test_resizing_to_another_size() -> None:
@@ -139,13 +149,18 @@ class OwnWeights(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(3, 2, 3, 3))
-        self.register_buffer("blur", torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16)
+        self.register_buffer(
+            "blur",
+            torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16,
+        )
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         B, C, H, W = x.shape
         w = self.weight[None] * style[:, None, :, None, None]
         w = w * (w.pow(2).sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
-        y = F.conv2d(x.reshape(1, B * C, H, W), w.reshape(B * 3, C, 3, 3), padding=1, groups=B)
+        y = F.conv2d(
+            x.reshape(1, B * C, H, W), w.reshape(B * 3, C, 3, 3), padding=1, groups=B
+        )
         blurred = F.conv2d(x, self.blur.expand(C, 1, 3, 3), padding=1, groups=C)
         return torch.cat([y.reshape(B, 3, H, W), blurred], 1)
 
@@ -169,14 +184,23 @@ class Separable(nn.Module):
 
 
 def test_blocks() -> None:
-    model = nn.Sequential(Separable(2, 4, 2), Separable(4, 4, 1), Separable(4, 4, 1), Separable(4, 2, 2))
+    model = nn.Sequential(
+        Separable(2, 4, 2), Separable(4, 4, 1), Separable(4, 4, 1), Separable(4, 2, 2)
+    )
     agree(model, x(2, 2, 9, 9), batches=(3,), others=((x(2, 2, 12, 9),),))
 
 
 def test_unbatched() -> None:
-    agree(nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(2)), x(2, 6, 6), batches=(), modes=("eval",))
+    agree(
+        nn.Sequential(nn.Conv2d(2, 3, 3), nn.MaxPool2d(2)),
+        x(2, 6, 6),
+        batches=(),
+        modes=("eval",),
+    )
 
 
 def test_empty_batch() -> None:
-    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 2))
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 2)
+    )
     agree(model, x(2, 2, 6, 6), batches=(0, 1), modes=("eval",))

@@ -57,7 +57,11 @@ def test_every_place_is_listed() -> None:
     sites = refused(Data(), torch.randn(3, 4))
     with open(__file__) as file:
         lines = file.read().splitlines()
-    wanted = {k for k, line in enumerate(lines, 1) if "# place: " in line and "find" not in line}
+    wanted = {
+        k
+        for k, line in enumerate(lines, 1)
+        if "# place: " in line and "find" not in line
+    }
     wanted -= {k for k in wanted if "lines" in lines[k - 1]}
     assert {s.line for s in sites} >= wanted, str(luxgen.UnsupportedError(sites))
     for site in sites:
@@ -130,7 +134,11 @@ def test_distributions() -> None:
 
         def forward(self, x: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             normal = torch.distributions.Normal(self.mean(x), self.log_std.exp())
-            return normal.log_prob(action).sum(-1), normal.entropy().sum(-1), normal.mean
+            return (
+                normal.log_prob(action).sum(-1),
+                normal.entropy().sum(-1),
+                normal.mean,
+            )
 
     agree(Policy(), torch.randn(3, 4), torch.randn(3, 2))
 

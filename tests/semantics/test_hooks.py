@@ -144,11 +144,16 @@ def test_half_parameters_compute_in_float32(dtype: torch.dtype) -> None:
     wide = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     wide.load_state_dict(model.state_dict())
     with torch.no_grad():
-        np.testing.assert_allclose(ours, wide(data.float()).numpy(), rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            ours, wide(data.float()).numpy(), rtol=2e-6, atol=1e-6
+        )
 
 
 def test_float64_model() -> None:
-    agree(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.GELU()).double(), x().double())
+    agree(
+        nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.GELU()).double(),
+        x().double(),
+    )
 
 
 class ComplexLayer(nn.Module):
@@ -186,7 +191,16 @@ def test_spectral_convolution() -> None:
 def test_integer_inputs(dtype: torch.dtype) -> None:
     class Integers(nn.Module):
         def forward(self, n: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return n * 3 - 7, n // 3, n % 3, n / 2, n * 0.5, n + n.float(), n.sum(), n > 2
+            return (
+                n * 3 - 7,
+                n // 3,
+                n % 3,
+                n / 2,
+                n * 0.5,
+                n + n.float(),
+                n.sum(),
+                n > 2,
+            )
 
     agree(Integers(), torch.arange(12, dtype=dtype).reshape(3, 4))
 

@@ -77,7 +77,11 @@ def test_one_value_per_channel_raises_in_training() -> None:
 
 def test_rms_norm_epsilon_is_the_dtypes() -> None:
     agree(nn.Sequential(nn.RMSNorm(4)), torch.randn(3, 4) * 1e-4, modes=("eval",))
-    agree(nn.Sequential(nn.RMSNorm(4)).double(), torch.randn(3, 4).double() * 1e-8, modes=("eval",))
+    agree(
+        nn.Sequential(nn.RMSNorm(4)).double(),
+        torch.randn(3, 4).double() * 1e-8,
+        modes=("eval",),
+    )
 
 
 class Functional(nn.Module):
@@ -85,15 +89,26 @@ class Functional(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.rand(4)), nn.Parameter(torch.rand(4))
+        self.weight, self.bias = (
+            nn.Parameter(torch.rand(4)),
+            nn.Parameter(torch.rand(4)),
+        )
         self.register_buffer("mean", torch.zeros(4))
         self.register_buffer("var", torch.ones(4))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        y = F.batch_norm(x, self.mean, self.var, self.weight, self.bias, self.training, 0.2)
+        y = F.batch_norm(
+            x, self.mean, self.var, self.weight, self.bias, self.training, 0.2
+        )
         z = F.batch_norm(x, None, None, training=True)
         w = F.batch_norm(x, self.mean, self.var, training=False)
-        return y, z, w, F.layer_norm(x, (4,), self.weight), F.group_norm(x, 2, self.weight, self.bias)
+        return (
+            y,
+            z,
+            w,
+            F.layer_norm(x, (4,), self.weight),
+            F.group_norm(x, 2, self.weight, self.bias),
+        )
 
 
 def test_functional_forms() -> None:
@@ -130,16 +145,31 @@ class FrozenBatchNorm(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+        for name, value in (
+            ("weight", 1.0),
+            ("bias", 0.0),
+            ("running_mean", 0.0),
+            ("running_var", 1.0),
+        ):
             self.register_buffer(name, torch.full((4,), value))
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = self.weight.reshape(1, -1, 1, 1) * (self.running_var.reshape(1, -1, 1, 1) + 1e-5).rsqrt()
-        return x * scale + self.bias.reshape(1, -1, 1, 1) - self.running_mean.reshape(1, -1, 1, 1) * scale
+        scale = (
+            self.weight.reshape(1, -1, 1, 1)
+            * (self.running_var.reshape(1, -1, 1, 1) + 1e-5).rsqrt()
+        )
+        return (
+            x * scale
+            + self.bias.reshape(1, -1, 1, 1)
+            - self.running_mean.reshape(1, -1, 1, 1) * scale
+        )
 
 
 def test_frozen_batch_norm() -> None:
-    agree(nn.Sequential(nn.Conv2d(2, 4, 1), shaken(FrozenBatchNorm())), torch.randn(2, 2, 3, 3))
+    agree(
+        nn.Sequential(nn.Conv2d(2, 4, 1), shaken(FrozenBatchNorm())),
+        torch.randn(2, 2, 3, 3),
+    )
 
 
 class Layers(nn.Module):
@@ -165,7 +195,9 @@ def test_loops_over_norms() -> None:
 
 
 def test_spectral_norm_steps_in_training_only() -> None:
-    layer = nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 3, 3), n_power_iterations=2)
+    layer = nn.utils.parametrizations.spectral_norm(
+        nn.Conv2d(2, 3, 3), n_power_iterations=2
+    )
     agree(nn.Sequential(layer), torch.randn(2, 2, 5, 5))
 
 
@@ -194,10 +226,15 @@ def test_weight_standardisation() -> None:
     class Standardised(nn.Conv2d):
         def forward(self, x: Tensor) -> Tensor:
             w = self.weight
-            w = (w - w.mean((1, 2, 3), keepdim=True)) / (w.std((1, 2, 3), keepdim=True) + 1e-5)
+            w = (w - w.mean((1, 2, 3), keepdim=True)) / (
+                w.std((1, 2, 3), keepdim=True) + 1e-5
+            )
             return self._conv_forward(x, w, self.bias)
 
-    agree(nn.Sequential(Standardised(2, 3, 3, padding=1), nn.GroupNorm(3, 3)), torch.randn(2, 2, 4, 4))
+    agree(
+        nn.Sequential(Standardised(2, 3, 3, padding=1), nn.GroupNorm(3, 3)),
+        torch.randn(2, 2, 4, 4),
+    )
 
 
 def test_any_of_many(names: Any = None) -> None:
@@ -206,7 +243,11 @@ def test_any_of_many(names: Any = None) -> None:
     class All(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.a, self.b, self.c = nn.BatchNorm2d(4), nn.InstanceNorm2d(4, track_running_stats=True), nn.GroupNorm(2, 4)
+            self.a, self.b, self.c = (
+                nn.BatchNorm2d(4),
+                nn.InstanceNorm2d(4, track_running_stats=True),
+                nn.GroupNorm(2, 4),
+            )
             self.d, self.e = nn.LayerNorm(3), nn.RMSNorm(3)
 
         def forward(self, x: Tensor) -> Tensor:

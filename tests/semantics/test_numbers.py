@@ -364,7 +364,12 @@ def test_order(function: Callable[..., Any]) -> None:
 
 def test_as_many_results_as_the_data_say() -> None:
     def masked(m: Of, x: Tensor) -> tuple[Tensor, ...]:
-        return x[x > 0], x.masked_select(x < 0), x.nonzero(), torch.unique((x * 2).round())
+        return (
+            x[x > 0],
+            x.masked_select(x < 0),
+            x.nonzero(),
+            torch.unique((x * 2).round()),
+        )
 
     agree(Of(masked), torch.randn(3, 4), modes=("eval",))
 
@@ -406,10 +411,19 @@ def zero_dims(m: Of, x: Tensor) -> tuple[Tensor, ...]:
 
 def broadcasts(m: Of, x: Tensor) -> tuple[Tensor, ...]:
     row, one = x[:1], x[:, :1]
-    return x + row, x * one, row - one, torch.where(one > 0, row, x), one @ row, x[:, :, None] + row
+    return (
+        x + row,
+        x * one,
+        row - one,
+        torch.where(one > 0, row, x),
+        one @ row,
+        x[:, :, None] + row,
+    )
 
 
-@pytest.mark.parametrize("function", [indices, shapes, zero_sizes, zero_dims, broadcasts])
+@pytest.mark.parametrize(
+    "function", [indices, shapes, zero_sizes, zero_dims, broadcasts]
+)
 def test_shapes(function: Callable[..., Any]) -> None:
     agree(Of(function), torch.randn(3, 4), modes=("eval",))
 

@@ -52,7 +52,9 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "functional positional": lambda: Of(lambda m, x: F.dropout(x, 0.3, m.training)),
     "torch.dropout": lambda: Of(lambda m, x: torch.dropout(x, 0.3, m.training)),
     "under an if": lambda: Of(lambda m, x: F.dropout(x, 0.3) if m.training else x),
-    "layer under an if": lambda: Of(lambda m, x: m.d(x) if m.training else x, d=nn.Dropout(0.3)),
+    "layer under an if": lambda: Of(
+        lambda m, x: m.d(x) if m.training else x, d=nn.Dropout(0.3)
+    ),
     "in a child": lambda: nn.Sequential(nn.Identity(), nn.Sequential(nn.Dropout(0.3))),
 }
 
@@ -125,13 +127,19 @@ def test_dropout_that_is_never_on() -> None:
 
 @pytest.mark.parametrize("p", [0.0, 1.0])
 def test_probability_zero_and_one(p: float) -> None:
-    model = Of(lambda m, x: (m.d(x), F.dropout(x, p, m.training), m.c(x[..., None])), d=nn.Dropout(p), c=nn.Dropout1d(p))
+    model = Of(
+        lambda m, x: (m.d(x), F.dropout(x, p, m.training), m.c(x[..., None])),
+        d=nn.Dropout(p),
+        c=nn.Dropout1d(p),
+    )
     agree(model, torch.randn(3, 4))
 
 
 def test_modes_of_alpha_dropout() -> None:
     """F.alpha_dropout is off by default, F.dropout is on."""
-    model = Of(lambda m, x: (F.alpha_dropout(x, 0.5), F.alpha_dropout(x, 0.5, m.training)))
+    model = Of(
+        lambda m, x: (F.alpha_dropout(x, 0.5), F.alpha_dropout(x, 0.5, m.training))
+    )
     module, ps, st = drawn(model, torch.randn(4, 50))
     (off, on), _ = module.apply(ONES, ps, module.trainmode(st))
     assert (off == ONES).all() and (on != ONES).any()
@@ -178,7 +186,9 @@ def test_layers_in_a_loop_draw_different_streams() -> None:
     class Looped(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.ModuleList([nn.Sequential(nn.Dropout(0.5)) for _ in range(3)])
+            self.layers = nn.ModuleList(
+                [nn.Sequential(nn.Dropout(0.5)) for _ in range(3)]
+            )
 
         def forward(self, x: Tensor) -> list[Tensor]:
             return [layer(x) for layer in self.layers]
@@ -190,7 +200,9 @@ def test_layers_in_a_loop_draw_different_streams() -> None:
 
 
 def test_seeds_differ_and_repeat() -> None:
-    made = luxgen.transpile(nn.Sequential(nn.Linear(50, 50), nn.Dropout(0.5)), (ones(),))
+    made = luxgen.transpile(
+        nn.Sequential(nn.Linear(50, 50), nn.Dropout(0.5)), (ones(),)
+    )
     module = made.load()
     first, again, other = (
         module.from_state_dict(made.weights, seed=seed) for seed in (1, 1, 2)
@@ -242,10 +254,17 @@ def reparametrised(m: Of, x: Tensor) -> Tensor:
 
 
 def uniform(m: Of, x: Tensor) -> Tensor:
-    return x + torch.rand(x.size(0), 1) - torch.rand_like(x[:, :1]) + torch.randint_like(x, 0, 3)
+    return (
+        x
+        + torch.rand(x.size(0), 1)
+        - torch.rand_like(x[:, :1])
+        + torch.randint_like(x, 0, 3)
+    )
 
 
-@pytest.mark.parametrize("function", [noisy, noisy_in_training, reparametrised, uniform])
+@pytest.mark.parametrize(
+    "function", [noisy, noisy_in_training, reparametrised, uniform]
+)
 def test_noise(function: Callable[..., Any]) -> None:
     module, ps, st = drawn(Of(function), torch.zeros(4, 6))
     st = module.trainmode(st) if hasattr(module, "trainmode") else st
@@ -264,7 +283,11 @@ def test_noise_in_training_only() -> None:
 def test_normal_noise_is_normal() -> None:
     module, ps, st = drawn(Of(lambda m, x: torch.randn_like(x)), torch.zeros(4, 50))
     y, _ = module.apply(np.zeros((200, 100), np.float32), ps, st)
-    assert abs(y.mean()) < 0.03 and abs(y.std() - 1) < 0.03 and abs((y**4).mean() - 3) < 0.3
+    assert (
+        abs(y.mean()) < 0.03
+        and abs(y.std() - 1) < 0.03
+        and abs((y**4).mean() - 3) < 0.3
+    )
 
 
 class StochasticDepth(nn.Module):
@@ -305,7 +328,9 @@ def test_stochastic_depth() -> None:
 
 
 def test_gumbel_softmax() -> None:
-    function = Of(lambda m, x: (F.gumbel_softmax(x, 0.5), F.gumbel_softmax(x, hard=True)))
+    function = Of(
+        lambda m, x: (F.gumbel_softmax(x, 0.5), F.gumbel_softmax(x, hard=True))
+    )
     module, ps, st = drawn(function, torch.randn(4, 6))
     (soft, hard), _ = module.apply(np.zeros((5, 6), np.float32), ps, st)
     np.testing.assert_allclose(soft.sum(-1), 1, rtol=1e-5)
@@ -313,7 +338,9 @@ def test_gumbel_softmax() -> None:
 
 
 def test_draws_of_categories() -> None:
-    model = Of(lambda m, x: (torch.multinomial(x.softmax(-1), 2), torch.bernoulli(x.sigmoid())))
+    model = Of(
+        lambda m, x: (torch.multinomial(x.softmax(-1), 2), torch.bernoulli(x.sigmoid()))
+    )
     module, ps, st = drawn(model, torch.randn(4, 6))
     (picked, coins), _ = module.apply(np.zeros((50, 6), np.float32), ps, st)
     assert picked.dtype == np.int64 and ((picked >= 0) & (picked < 6)).all()
@@ -352,7 +379,10 @@ def test_own_generator_is_a_stream() -> None:
 
 def test_transpiling_leaves_torchs_stream_alone() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.BatchNorm1d(4))
-    before, state = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+    before, state = (
+        {k: v.clone() for k, v in model.state_dict().items()},
+        torch.get_rng_state(),
+    )
     flags = [m.training for m in model.modules()]
     luxgen.transpile(model, (torch.randn(3, 4, generator=torch.Generator()),))
     assert torch.equal(torch.get_rng_state(), state)

@@ -43,11 +43,21 @@ def test_layer(kind: Any, options: str) -> None:
 
 
 def test_projection() -> None:
-    agree(nn.LSTM(3, 4, proj_size=2, num_layers=2, bidirectional=True), x(5, 2, 3), batches=(), modes=("eval",))
+    agree(
+        nn.LSTM(3, 4, proj_size=2, num_layers=2, bidirectional=True),
+        x(5, 2, 3),
+        batches=(),
+        modes=("eval",),
+    )
 
 
 def test_relu_nonlinearity() -> None:
-    agree(nn.RNN(3, 4, nonlinearity="relu", num_layers=2), x(5, 2, 3), batches=(), modes=("eval",))
+    agree(
+        nn.RNN(3, 4, nonlinearity="relu", num_layers=2),
+        x(5, 2, 3),
+        batches=(),
+        modes=("eval",),
+    )
 
 
 def test_unbatched() -> None:
@@ -91,7 +101,11 @@ def test_missing_state_is_zeros_of_the_current_batch() -> None:
 class Cells(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.lstm, self.gru, self.rnn = nn.LSTMCell(3, 4), nn.GRUCell(4, 4), nn.RNNCell(4, 4, bias=False)
+        self.lstm, self.gru, self.rnn = (
+            nn.LSTMCell(3, 4),
+            nn.GRUCell(4, 4),
+            nn.RNNCell(4, 4, bias=False),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         h = c = torch.zeros(x.size(0), 4)
@@ -178,7 +192,12 @@ class Language(nn.Module):
 
 
 def test_language_model() -> None:
-    agree(Language(), torch.randint(9, (3, 5)), modes=("eval",), others=((torch.randint(9, (2, 8)),),))
+    agree(
+        Language(),
+        torch.randint(9, (3, 5)),
+        modes=("eval",),
+        others=((torch.randint(9, (2, 8)),),),
+    )
 
 
 class Reversed(nn.Module):
@@ -192,7 +211,11 @@ class Reversed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y, h = self.rnn(x.flip(1))
         last = h.view(2, 2, x.size(0), 4)[-1]
-        return self.out(torch.cat([last[0], last[1]], -1)) + self.out(y[:, -1]) + self.out(y.mean(1))
+        return (
+            self.out(torch.cat([last[0], last[1]], -1))
+            + self.out(y[:, -1])
+            + self.out(y.mean(1))
+        )
 
 
 def test_states_of_directions() -> None:
@@ -205,4 +228,10 @@ def test_weight_norm_on_a_recurrent_weight() -> None:
 
 
 def test_no_steps_and_one_step() -> None:
-    agree(nn.GRU(3, 4, batch_first=True), x(2, 5, 3), batches=(), modes=("eval",), others=((x(3, 1, 3),),))
+    agree(
+        nn.GRU(3, 4, batch_first=True),
+        x(2, 5, 3),
+        batches=(),
+        modes=("eval",),
+        others=((x(3, 1, 3),),),
+    )

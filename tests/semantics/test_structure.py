@@ -165,7 +165,9 @@ class Lists(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
         self.scales = nn.ParameterList([nn.Parameter(torch.randn(4)) for _ in range(3)])
-        self.shifts = nn.ParameterDict({"in": torch.randn(4), "weight-1": torch.randn(4)})
+        self.shifts = nn.ParameterDict(
+            {"in": torch.randn(4), "weight-1": torch.randn(4)}
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.shifts["in"]
@@ -180,7 +182,13 @@ class Mixed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            [nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 4), nn.Identity(), nn.LayerNorm(4)]
+            [
+                nn.Linear(4, 5),
+                nn.ReLU(),
+                nn.Linear(5, 4),
+                nn.Identity(),
+                nn.LayerNorm(4),
+            ]
         )
         self.backwards = nn.ModuleList([nn.Linear(4, 4) for _ in range(4)])
 
@@ -248,7 +256,8 @@ class ReadsTraining(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "model", [OddDict, Colliding, Lists, Mixed, OddNames, DottedParameter, ReadsTraining]
+    "model",
+    [OddDict, Colliding, Lists, Mixed, OddNames, DottedParameter, ReadsTraining],
 )
 def test_names_and_containers(model: type[nn.Module]) -> None:
     made = agree(model(), x())

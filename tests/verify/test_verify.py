@@ -39,7 +39,12 @@ def broken() -> Iterator[dict[str, object]]:
 def test_right_rules_pass() -> None:
     report = luxgen.transpile(Net(), (torch.randn(3, 6),)).report
     assert report.passed
-    assert [row.module for row in report.rows] == ["first", "second", "last", "(output)"]
+    assert [row.module for row in report.rows] == [
+        "first",
+        "second",
+        "last",
+        "(output)",
+    ]
     assert len(report.runs) == 4
 
 
@@ -49,9 +54,13 @@ def test_a_broken_rule_is_caught_and_the_layer_named(broken: dict[str, object]) 
         luxgen.transpile(Net(), (torch.randn(3, 6),))
 
 
-def test_a_rule_broken_between_layers_names_the_next_one(broken: dict[str, object]) -> None:
+def test_a_rule_broken_between_layers_names_the_next_one(
+    broken: dict[str, object],
+) -> None:
     broken["tanh"] = "np.tanh(input) + 1e-3"
-    with pytest.raises(VerificationError, match=r"first in second \(Linear\)") as caught:
+    with pytest.raises(
+        VerificationError, match=r"first in second \(Linear\)"
+    ) as caught:
         luxgen.transpile(Net(), (torch.randn(3, 6),))
     rows = {row.module: row for row in caught.value.report.rows}
     assert rows["first"].passed and not rows["second"].passed

@@ -25,9 +25,7 @@ class Access:
                 return self.within(ast.Name(alias), kind, path, length)
         return self.within(ast.Name(kind), kind, path, 0)
 
-    def within(
-        self, base: ast.expr, kind: str, path: Path, start: int
-    ) -> ast.expr:
+    def within(self, base: ast.expr, kind: str, path: Path, start: int) -> ast.expr:
         """`path` read from `base`, which is what is at its first `start` names."""
         here = self.tree(kind, path[:start])
         for depth, name in enumerate(path[start:], start):

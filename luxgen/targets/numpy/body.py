@@ -241,7 +241,9 @@ class Body:
 
     def branch(self, branch: Branch) -> None:
         if branch.condition is None:
-            flag = ast.unparse(self.access.expression("st", (*branch.outer, "training")))
+            flag = ast.unparse(
+                self.access.expression("st", (*branch.outer, "training"))
+            )
         else:
             places = [(k, branch.condition.path) for k in branch.condition.kinds]
             held = [ast.unparse(self.access.expression(*place)) for place in places]
@@ -302,7 +304,10 @@ class Body:
             clash = clash or bool(read & assigned)
             assigned.add(name)
         if clash:
-            left, right = ", ".join(n for n, _, _ in kept), ", ".join(t for _, t, _ in kept)
+            left, right = (
+                ", ".join(n for n, _, _ in kept),
+                ", ".join(t for _, t, _ in kept),
+            )
             self.line(f"{left} = {right}")
             return
         for name, text, _ in kept:
@@ -489,7 +494,9 @@ class Body:
                 continue
             name = self.schedule.name(value)
             maker = self.schedule.maker.get(value)
-            if name is None or (maker is not None and id(maker) in self.schedule.inlined):
+            if name is None or (
+                maker is not None and id(maker) in self.schedule.inlined
+            ):
                 continue
             at, block = self.schedule.defined.get(value, (0, 0))
             if block:
@@ -522,10 +529,14 @@ def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
         return base
     if isinstance(arg, (tuple, list)):
         pairs: list[tuple[ast.expr, Any]] = [
-            (ast.Subscript(base, ast.Constant(k), ast.Load()), a) for k, a in enumerate(arg)
+            (ast.Subscript(base, ast.Constant(k), ast.Load()), a)
+            for k, a in enumerate(arg)
         ]
     elif isinstance(arg, dict):
-        pairs = [(ast.Subscript(base, ast.Constant(k), ast.Load()), a) for k, a in arg.items()]
+        pairs = [
+            (ast.Subscript(base, ast.Constant(k), ast.Load()), a)
+            for k, a in arg.items()
+        ]
     elif isinstance(arg, Structure):
         pairs = [(ast.Attribute(base, k, ast.Load()), a) for k, a in arg.fields]
     else:
@@ -535,7 +546,6 @@ def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
         if found is not None:
             return found
     return None
-
 
 
 def _may_precede(plain: list[Line], others: list[Line]) -> bool:
@@ -595,7 +605,10 @@ def _star_tail(args: list[ast.expr], access: Access) -> list[ast.expr]:
     if len(tail) < 2:
         return args
     fields = access.by_text.get(ast.unparse(tail[0].value))
-    if fields is None or [t.attr for t in tail] != fields[-len(tail) :] or len(fields) != len(tail):
+    if (
+        fields is None
+        or [t.attr for t in tail] != fields[-len(tail) :]
+        or len(fields) != len(tail)
+    ):
         return args
     return [*args[: -len(tail)], ast.Starred(tail[0].value, ast.Load())]
-

@@ -69,7 +69,9 @@ class Classes:
             always = child.kind == "AlwaysDropoutState"  # what dropout returns
             return "DropoutState" if always else self.names[child]
         places = [
-            self.annotation(child.children[str(k)]) if str(k) in child.children else "None"
+            self.annotation(child.children[str(k)])
+            if str(k) in child.children
+            else "None"
             for k in range(child.length)
         ]
         if len(places) > 1 and len(set(places)) == 1:
@@ -82,9 +84,13 @@ class Classes:
             return "Affine"
         if self.kind == "ps" and fields == ("weight",):
             return "Weight"
-        layer = re.sub(r"[^0-9A-Za-z_]", "_", tree.layer.encode("ascii", "replace").decode())
+        layer = re.sub(
+            r"[^0-9A-Za-z_]", "_", tree.layer.encode("ascii", "replace").decode()
+        )
         layer = layer.lstrip("_0123456789") or "Layer"
-        return layer[0].upper() + layer[1:] + ("Params" if self.kind == "ps" else "State")
+        return (
+            layer[0].upper() + layer[1:] + ("Params" if self.kind == "ps" else "State")
+        )
 
 
 def signature(child: Child) -> object:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from luxgen.ir.program import Function, Param, Program, items_in, Call
+from luxgen.ir.program import Call, Function, Param, Program, items_in
 from luxgen.ir.tree import Tree
 from luxgen.ir.values import Arg, Dim, Either, Structure, Value, atoms
 from luxgen.targets.numpy.access import Access
@@ -31,7 +31,9 @@ class Naming:
 
     classes: dict[str, dict[Tree, str]]
     results: dict[tuple[str, ...], str] = field(default_factory=dict)
-    splats: dict[str, int] = field(default_factory=dict)  # fields of `*ps.fc`, by function
+    splats: dict[str, int] = field(
+        default_factory=dict
+    )  # fields of `*ps.fc`, by function
 
     def merged(self) -> dict[Any, str]:
         return {**self.classes["ps"], **self.classes["st"], **self.results}
@@ -44,7 +46,9 @@ def name_functions(program: Program, taken: set[str]) -> None:
         if function is program.main:
             function.name = "apply"
             continue
-        base = safe(snake(function.class_name), set(taken) | RESERVED | set(helper_names()))
+        base = safe(
+            snake(function.class_name), set(taken) | RESERVED | set(helper_names())
+        )
         name, count = base, 1
         while name in used:
             count += 1
@@ -59,10 +63,18 @@ def function_text(
     """One function, with `ps` and `st` after the required arguments."""
     names = {f.name for f in program.functions}
     reserved = frozenset(RESERVED | helper_names() | names | set(function.options))
-    trees = {kind: _at(tree, function) for kind, tree in (("ps", program.ps), ("st", program.st))}
+    trees = {
+        kind: _at(tree, function)
+        for kind, tree in (("ps", program.ps), ("st", program.st))
+    }
     access = Access(trees)
     body = Body(
-        function, access, naming.merged(), reserved, lambda v: comment(program, v), probe
+        function,
+        access,
+        naming.merged(),
+        reserved,
+        lambda v: comment(program, v),
+        probe,
     )
     lines = [f"    {'    ' * indent}{text}" for indent, text in body.write()]
     for text, fields in access.by_text.items():
@@ -118,7 +130,9 @@ def _signature(program: Program, function: Function, naming: Naming, body: Body)
         parts += ["*", *keywords]
     result = _type_of(function.result, naming)
     if main or function.updates:
-        state = naming.classes["st"].get(_at(program.st, function) or program.st, "State")
+        state = naming.classes["st"].get(
+            _at(program.st, function) or program.st, "State"
+        )
         result = f"tuple[{result}, {'State' if main else state}]"
     return f"def {function.name}({', '.join(parts)}) -> {result}:"
 
@@ -159,8 +173,10 @@ def _type_of(arg: Arg, naming: Naming) -> str:
         return f"list[{' | '.join(kinds) or 'Any'}]"
     if isinstance(arg, dict):
         kinds = sorted({_type_of(a, naming) for a in arg.values()})
-        return f"dict[{'str' if all(isinstance(k, str) for k in arg) else 'Any'}, " \
-               f"{' | '.join(kinds) or 'Any'}]"
+        return (
+            f"dict[{'str' if all(isinstance(k, str) for k in arg) else 'Any'}, "
+            f"{' | '.join(kinds) or 'Any'}]"
+        )
     if isinstance(arg, Dim):
         return arg.dtype
     if arg is None:
@@ -176,7 +192,9 @@ def _docstring(program: Program, function: Function) -> str:
         (p.name, p.arg) for p in function.params
         if p.required and not p.name.startswith("captured")
     ]  # fmt: skip
-    shared = any("varies" in v.names for _, a in values for v in atoms(a) if isinstance(v, Value))
+    shared = any(
+        "varies" in v.names for _, a in values for v in atoms(a) if isinstance(v, Value)
+    )
     title = _safe_text(f"{function.class_name}.forward")
     if not values or shared:
         return f'"""{title}."""'
@@ -196,7 +214,9 @@ def calls_in(function: Function) -> list[Call]:
     return [i for i in items_in(function.body) if isinstance(i, Call)]
 
 
-def result_classes(program: Program, taken: set[str]) -> tuple[dict[tuple[str, ...], str], list[Structure]]:
+def result_classes(
+    program: Program, taken: set[str]
+) -> tuple[dict[tuple[str, ...], str], list[Structure]]:
     """NamedTuples that results need, named after the source's classes."""
     names: dict[tuple[str, ...], str] = {}
     found: list[Structure] = []

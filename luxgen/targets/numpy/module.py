@@ -50,10 +50,20 @@ def module_text(
     results, structures = result_classes(program, taken)
     naming = Naming({"ps": ps.names, "st": st.names}, results)
     name_functions(program, taken)
-    functions = [function_text(program, f, naming, probe) for f in reversed(program.functions)]
+    functions = [
+        function_text(program, f, naming, probe) for f in reversed(program.functions)
+    ]
     params, state = Builder("ps", ps), Builder("st", st)
-    params_text, state_text = params.expression(program.ps), state.expression(program.st)
-    builders = [*params.functions, *params.affine_functions(), *state.functions, *state.affine_functions()]
+    params_text, state_text = (
+        params.expression(program.ps),
+        state.expression(program.st),
+    )
+    builders = [
+        *params.functions,
+        *params.affine_functions(),
+        *state.functions,
+        *state.affine_functions(),
+    ]
     builders = list(dict.fromkeys(builders))
     seeded = any(n.kind in SEEDED for n in _nodes(program.st))
     leaves = [*leaves_of(program.ps), *leaves_of(program.st)]
@@ -84,7 +94,11 @@ def module_text(
         "inputs": repr(_inputs(program)),
         "outputs": repr(_outputs(program.main.result, program)),
         "tied": repr(program.tied) if program.tied else "",
-        "classes": [*ps.defined, *st.defined, *(_result_class(s, naming) for s in structures)],
+        "classes": [
+            *ps.defined,
+            *st.defined,
+            *(_result_class(s, naming) for s in structures),
+        ],
         "state_classes": helpers.classes,
         "functions": functions,
         "params": params_text,
@@ -117,7 +131,10 @@ def stored_leaves(program: Program, init: InitProgram) -> dict[str, str]:
     """Leaves whose initial value no code makes again, and why: kept with the weights."""
     leaves = [*leaves_of(program.ps), *leaves_of(program.st)]
     unsaved = [leaf for leaf in leaves if _dotted(leaf) in program.unsaved]
-    return {**setup_text(init, leaves).stored, **_outside_text(init, unsaved, "w").stored}
+    return {
+        **setup_text(init, leaves).stored,
+        **_outside_text(init, unsaved, "w").stored,
+    }
 
 
 def _outside_text(init: InitProgram, unsaved: list[Leaf], result: str) -> SetupText:
@@ -153,7 +170,9 @@ def _size(leaf: Leaf) -> int:
 
 
 def _nodes(tree: Tree) -> list[Tree]:
-    below = [n for c in tree.children.values() if isinstance(c, Tree) for n in _nodes(c)]
+    below = [
+        n for c in tree.children.values() if isinstance(c, Tree) for n in _nodes(c)
+    ]
     return [tree, *below]
 
 
@@ -174,7 +193,9 @@ def _spec(arg: Arg, program: Program) -> Any:
     if isinstance(arg, Either):
         return _spec(arg.testing, program)
     if isinstance(arg, (Value, Leaf)):
-        sizes = tuple(int(s) if s.isdigit() else s for s in shape_of(arg, program.frees))
+        sizes = tuple(
+            int(s) if s.isdigit() else s for s in shape_of(arg, program.frees)
+        )
         return (arg.dtype, sizes)
     if isinstance(arg, (tuple, list)):
         return type(arg)(_spec(a, program) for a in arg)
@@ -193,7 +214,11 @@ def _inputs_comment(program: Program) -> str:
     parts = []
     for param in program.main.params:
         dtype = getattr(param.arg, "dtype", "")
-        parts.append(f"{param.name} {dtype} {described(param.arg, program.frees)}".replace("  ", " "))
+        parts.append(
+            f"{param.name} {dtype} {described(param.arg, program.frees)}".replace(
+                "  ", " "
+            )
+        )
     return "; ".join(parts)[:200]
 
 
@@ -210,7 +235,9 @@ def _title(program: Program) -> str:
 def _usage(program: Program) -> list[str]:
     names = ", ".join(p.name for p in program.main.params if p.required)
     left = ", ".join(
-        f"{p.name} {described(p.arg, program.frees)}" for p in program.main.params if p.required
+        f"{p.name} {described(p.arg, program.frees)}"
+        for p in program.main.params
+        if p.required
     )
     arrow = f"  # {left} -> {described(program.main.result, program.frees)}"
     call = f"y, st = apply({names}, ps, st)"

@@ -14,7 +14,9 @@ _BUILTINS = frozenset(dir(builtins))
 
 def snake(name: str) -> str:
     """CamelCase -> snake_case: BasicBlock -> basic_block, GRUPolicy -> gru_policy."""
-    name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    name = "".join(
+        c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name
+    )
     name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
     name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().strip("_")
     return name if name and not name[0].isdigit() else f"n{name}"
@@ -22,7 +24,9 @@ def snake(name: str) -> str:
 
 def safe(name: str, reserved: Iterable[str]) -> str:
     """`name` as an identifier that shadows nothing the module uses."""
-    name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    name = "".join(
+        c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name
+    )
     name = name.strip("_") or "x"
     if name[0].isdigit():
         name = f"n{name}"

@@ -122,7 +122,12 @@ class Schedule:
             named = bool(self.function.names.get(value))
             reader = readers.get(value)
             nesting = depth.get(id(reader), 0) + 1
-            if single and not named and not self.keeps_state(item) and nesting <= DEEPEST:
+            if (
+                single
+                and not named
+                and not self.keeps_state(item)
+                and nesting <= DEEPEST
+            ):
                 self.inlined.add(id(item))
                 depth[id(item)] = nesting
 
@@ -148,7 +153,9 @@ class Schedule:
             if isinstance(item, Loop):
                 for inside, before, after, result in item.carried:
                     self.groups.join(result, inside)
-                    if isinstance(after, Value) and self._only_read(after, self.end[id(item)]):
+                    if isinstance(after, Value) and self._only_read(
+                        after, self.end[id(item)]
+                    ):
                         self.groups.join(result, after)
                     start = self.position[id(item)]
                     if isinstance(before, Value) and self._only_read(before, start):
@@ -175,7 +182,12 @@ class Schedule:
 
     def _name(self) -> None:
         members: dict[Value, list[Value]] = {}
-        values = [a for p in self.function.params for a in atoms(p.arg) if isinstance(a, Value)]
+        values = [
+            a
+            for p in self.function.params
+            for a in atoms(p.arg)
+            if isinstance(a, Value)
+        ]
         params = set(values)
         for value in self.defined:
             maker = self.maker.get(value)
@@ -187,7 +199,11 @@ class Schedule:
         for root, group in order:
             low, high = self._span(group)
             if any(v in params for v in group):
-                own = [p.name for p in self.function.params if any(p.arg is v for v in group)]
+                own = [
+                    p.name
+                    for p in self.function.params
+                    if any(p.arg is v for v in group)
+                ]
                 if not own:
                     continue  # inside a container: read from it
                 wanted = own

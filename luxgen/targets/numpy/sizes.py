@@ -35,9 +35,7 @@ def size_name(pair: Pair, frees: dict[Pair, str]) -> str:
 
 def shape_of(value: Value | Leaf, frees: dict[Pair, str]) -> tuple[str, ...]:
     witness = value.witness or value.shape
-    return tuple(
-        size_name(p, frees) for p in zip(value.shape, witness, strict=True)
-    )
+    return tuple(size_name(p, frees) for p in zip(value.shape, witness, strict=True))
 
 
 def shape_text(value: Value | Leaf, frees: dict[Pair, str]) -> str:

@@ -26,7 +26,10 @@ def table(program: Program) -> list[str]:
     for name, text in program.layers:
         own = _plain(text)
         own = own if len(own) <= WIDEST else own[: WIDEST - 3] + "..."
-        held = [f"{counts[name]:,}" if counts[name] else "", f"{state[name]:,}" if state[name] else ""]
+        held = [
+            f"{counts[name]:,}" if counts[name] else "",
+            f"{state[name]:,}" if state[name] else "",
+        ]
         if name in shapes or any(held):
             rows.append((names[name], own, shapes.get(name, ""), *held))
     rows.append(("", "", "total", f"{sum(map(_size, leaves_of(program.ps))):,}", ""))

@@ -45,7 +45,9 @@ class Builder:
     def _function(self, name: str, nodes: list[Tree]) -> None:
         """One function for all nodes of a class; sizes that differ are parameters."""
         full = max(nodes, key=lambda n: len(list(leaves_of(n))))
-        choices = [c for c, v in full.children.items() if isinstance(v, Tree) and v.optional]
+        choices = [
+            c for c, v in full.children.items() if isinstance(v, Tree) and v.optional
+        ]
         common = [_required_leaves(n) for n in nodes]
         ranks = {tuple(len(leaf.shape) for leaf in leaves) for leaves in common}
         if len(ranks) > 1:
@@ -192,7 +194,10 @@ def _optional_dims(
     keep = [nodes.index(n) for n in having]
     known = {tuple(column[k] for k in keep): name for column, name in names.items()}
     required = set(_required_leaves(full))
-    extra = [[leaf for leaf in leaves_of(n) if leaf not in set(_required_leaves(n))] for n in having]
+    extra = [
+        [leaf for leaf in leaves_of(n) if leaf not in set(_required_leaves(n))]
+        for n in having
+    ]
     dims: Dims = {}
     for row in zip(*extra, strict=True):
         if len({len(leaf.shape) for leaf in row}) > 1:
@@ -229,7 +234,9 @@ def _literal(tree: Tree) -> Dims:
 
 def _nodes(tree: Tree) -> list[Tree]:
     """All nodes, children before parents."""
-    below = [n for c in tree.children.values() if isinstance(c, Tree) for n in _nodes(c)]
+    below = [
+        n for c in tree.children.values() if isinstance(c, Tree) for n in _nodes(c)
+    ]
     return [*below, tree]
 
 
