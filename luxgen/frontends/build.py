@@ -95,7 +95,17 @@ def build(
         functions, type(model).__name__, ps, st, frees, tied_names(model),
         layers_of(model), unsaved,
     )  # fmt: skip
+    fixed = [*fixed, *_given_numbers(train)]
     return Built(program, args, kwargs, free, fixed, constants)
+
+
+def _given_numbers(trace: Trace) -> list[str]:
+    """Arguments that aren't tensors keep the example call's values."""
+    return [
+        f"{name}: {value!r}, as in the example call"
+        for name, value in trace.root.args.items()
+        if isinstance(value, (bool, int, float, complex, str))
+    ]
 
 
 _SAME = "make the forward take the same steps each time it runs"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import random
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,15 +63,15 @@ def carried(
     with torch.no_grad():
         fresh = _result(model, second, training, {})
         left = _left(model, names, first, training)
-        if _equal(fresh, _result(model, second, training, left)):
+        if _same_result(model, second, training, left, fresh):
             return []
         culprits = [
             key
             for key in names
-            if not _equal(fresh, _result(model, second, training, {key: left[key]}))
+            if not _same_result(model, second, training, {key: left[key]}, fresh)
         ]
     return [
-        site_on(_where_set(type(modules[path]), name),
+        site_on(where_set(type(modules[path]), name),
                 f"self.{name} is kept from one call to the next, and it isn't a buffer",
                 f'register it: self.register_buffer("{name}", ...)')
         for path, name in culprits or names
@@ -96,6 +97,15 @@ def _result(
         for (path, name), value in attributes.items():
             modules[path].__dict__[name] = _copied(value)
         return _call(model, inputs, training)
+
+
+def _same_result(
+    model: nn.Module, inputs: Inputs, training: bool, attributes: Attributes, fresh: Any
+) -> bool:
+    try:
+        return _equal(fresh, _result(model, inputs, training, attributes))
+    except Exception:  # torch refuses what the call before left
+        return False
 
 
 def _call(model: nn.Module, inputs: Inputs, training: bool) -> Any:
@@ -124,28 +134,25 @@ def _equal(a: Any, b: Any) -> bool:
     )
 
 
-def _where_set(kind: type, name: str) -> tuple[str, int]:
-    """The line of the class that sets self.<name>, its forward's where possible."""
-    found = [("", 0)]
-    for each in kind.__mro__:
-        for function in _functions(each):
-            try:
-                lines, start = inspect.getsourcelines(function)
-                tree = ast.parse(inspect.cleandoc("\n" + "".join(lines)))
-            except (OSError, SyntaxError, TypeError):
-                continue
-            file = inspect.getsourcefile(function) or ""
-            found += [
-                (file, start + node.lineno - 1)
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Attribute) and node.attr == name
-                and isinstance(node.ctx, ast.Store)
-                and function.__name__ != "__init__"
-            ]  # fmt: skip
-    return found[-1] if len(found) == 1 else found[1]
+def where_set(kind: type, name: str) -> tuple[str, int]:
+    """The line of the class that sets self.<name>, or else one that uses it."""
+    found = list(_mentions(kind, name))
+    sets = [place for place, is_set in found if is_set]
+    return next(iter([*sets, *(place for place, _ in found)]), ("", 0))
 
 
-def _functions(kind: type) -> Iterator[Callable[..., Any]]:
-    for value in vars(kind).values():
-        if inspect.isfunction(value):
-            yield value
+def _mentions(kind: type, name: str) -> Iterator[tuple[tuple[str, int], bool]]:
+    """Places of self.<name> outside the constructor, and whether they set it."""
+    for function in (f for each in kind.__mro__ for f in vars(each).values()):
+        if not inspect.isfunction(function) or function.__name__ == "__init__":
+            continue
+        try:
+            lines, start = inspect.getsourcelines(function)
+            tree = ast.parse(textwrap.dedent("".join(lines)))
+        except (OSError, SyntaxError, TypeError):
+            continue
+        file = inspect.getsourcefile(function) or ""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == name:
+                place = (file, start + node.lineno - 1)
+                yield place, isinstance(node.ctx, ast.Store)

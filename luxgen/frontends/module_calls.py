@@ -11,13 +11,15 @@ from torch import nn
 
 from luxgen.errors import Site, UnsupportedError
 from luxgen.frontends import leaves
+from luxgen.frontends.carried import where_set
 from luxgen.frontends.forward_arguments import forward_arguments
 from luxgen.frontends.records import Scope
 from luxgen.frontends.running import quiet
+from luxgen.frontends.sites import site_on
 from luxgen.frontends.storage import Storage
 from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.ir.program import Line, Op, Write
-from luxgen.ir.values import Arg, Leaf, Node
+from luxgen.ir.values import Arg, Leaf, Node, Value
 
 
 class ModuleCalls:
@@ -30,7 +32,12 @@ class ModuleCalls:
     calls: dict[int, int]
     paths: dict[int, tuple[str, ...]]
     buffers: dict[int, tuple[str, ...]]
-    dirty: dict[tuple[str, ...], torch.Tensor]
+    modules: dict[tuple[str, ...], nn.Module]
+    held_buffers: dict[tuple[str, ...], Leaf]  # as they are before the call
+    tied_buffers: dict[tuple[str, ...], tuple[str, ...]]  # to the first name
+    settled: dict[tuple[str, ...], Arg]  # as the last write left them
+    fixed_values: set[Value | Leaf]
+    dirty: dict[tuple[str, ...], torch.Tensor | None]
     follows: set[int]
     owner: str
     returning: Line | None
@@ -216,6 +223,8 @@ class ModuleCalls:
                 if scope is self.root:
                     self.returning = _first_line(module)
                 scope.result = to_arg(out, self.arg)
+                if scope is self.root:
+                    self._settle_all()
                 self._settle(scope)
         finally:
             self.stack.pop()
@@ -226,15 +235,51 @@ class ModuleCalls:
         self, module: nn.Module, path: tuple[str, ...], before: dict[str, Any]
     ) -> None:
         for name, tensor in module._buffers.items():
-            if tensor is not before.get(name) and tensor is not None:
-                self.dirty[(*path, name)] = tensor
-                self.buffers[id(tensor)] = (*path, name)
+            own = (*path, name)
+            if tensor is not before.get(name) and own in self.held_buffers:
+                self.dirty[own] = tensor
+                self.buffers[id(tensor)] = own
 
     def _settle(self, scope: Scope) -> None:
         """Buffers written during this call that it, or a module below it, owns."""
         for path in [p for p in self.dirty if p[: len(scope.path)] == scope.path]:
             tensor = self.dirty.pop(path)
-            scope.items.append(Write(path, self.arg(tensor)))
+            value = None if tensor is None else self.arg(tensor)
+            held = self.held_buffers[path]
+            if _kind(value) != _kind(held):
+                self._refuse_buffer(path, "is of another shape or dtype after a call")
+                continue
+            self.settled[path] = value
+            scope.items.append(Write(path, value))
+
+    def _settle_all(self) -> None:
+        """At the end of the model: what another module than its owner put in place."""
+        for path, module in self.modules.items():
+            for name, tensor in module._buffers.items():
+                own = (*path, name)
+                value = None if tensor is None else self.arg(tensor)
+                if own in self.held_buffers:
+                    if value is not self.settled.get(own, self.held_buffers[own]):
+                        self.dirty[own] = tensor
+                elif own in self.tied_buffers:
+                    if value is not self._value_of(self.tied_buffers[own]):
+                        self._refuse_buffer(own, "is tied to another one only at first")
+                elif value is not None and value not in self.fixed_values:
+                    self._refuse_buffer(own, "is there only after a call")
+
+    def _value_of(self, path: tuple[str, ...]) -> Arg:
+        tensor = self.modules[path[:-1]]._buffers[path[-1]]
+        return None if tensor is None else self.arg(tensor)
+
+    def _refuse_buffer(self, path: tuple[str, ...], reason: str) -> None:
+        line = where_set(type(self.modules[path[:-1]]), path[-1])
+        advice = "give it its final shape and dtype in __init__"
+        site = site_on(line, f"the buffer {'.'.join(path)} {reason}", advice)
+        self.sites.append(site)
+
+
+def _kind(value: Any) -> Any:
+    return None if value is None else (value.dtype, tuple(value.shape))
 
 
 def _first_line(module: nn.Module) -> Line:

@@ -76,7 +76,10 @@ class Tracer(ModuleCalls, TorchFunctionMode):
             path: m for m in model.modules() if (path := self.paths[id(m)]) is not None
         }
         self.buffers: dict[int, tuple[str, ...]] = {}
-        self.dirty: dict[tuple[str, ...], torch.Tensor] = {}
+        self.held_buffers: dict[tuple[str, ...], Leaf] = {}
+        self.tied_buffers: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.settled: dict[tuple[str, ...], Arg] = {}
+        self.dirty: dict[tuple[str, ...], torch.Tensor | None] = {}
         self.follows = following_mode(model)
         self.owner = ""
         self.returning: Line | None = None  # the root's forward, when it's over
@@ -94,6 +97,11 @@ class Tracer(ModuleCalls, TorchFunctionMode):
                 self.storage.hold(tensor, leaf)
                 if kind == "st":
                     self.buffers[id(tensor)] = path
+                    self.held_buffers[path] = leaf
+        for name, tensor in self.model.named_buffers(remove_duplicate=False):
+            first = self.buffers[id(tensor)]
+            if first != tuple(name.split(".")):
+                self.tied_buffers[tuple(name.split("."))] = first
 
     # -- values -------------------------------------------------------------------
 
