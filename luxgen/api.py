@@ -39,6 +39,7 @@ from luxgen.ir.initial import InitProgram
 from luxgen.ir.printer import program_text
 from luxgen.targets.numpy.module import Header, module_text, stored_leaves
 from luxgen.targets.numpy.refusals import refusals
+from luxgen.targets.numpy.rules.op import Refused
 from luxgen.targets.numpy.rules import has_rule
 from luxgen.verify.recorder import probe
 from luxgen.verify.reference import to_numpy, to_view
@@ -196,9 +197,13 @@ class _Job:
         return made
 
     def text(self, built: Built, probed: bool = False) -> str:
-        return module_text(
-            built.program, self.header, self.init, probe if probed else None
-        )
+        """The module; UnsupportedError where a function can't be printed."""
+        watch = probe if probed else None
+        try:
+            return module_text(built.program, self.header, self.init, watch)
+        except Refused as error:
+            site = site_on(("", 0), error.reason, error.suggestion)
+            raise UnsupportedError([site]) from None
 
     def weights(self, built: Built) -> dict[str, Array]:
         """state_dict, and constants that no code makes again."""

@@ -38,7 +38,7 @@ for name, path, io_path in json.loads(sys.argv[2]):
             return [a for item in y for a in flat(item)]
         return [np.asarray(y)]
     for mode in ("testmode", "trainmode"):
-        ps, st = module.setup(%d)
+        ps, st = module.setup(int(sys.argv[3]))
         st = getattr(module, mode)(st) if hasattr(module, mode) else st
         results = flat(module.apply(*args, ps, st)[0])
         for k, array in enumerate(results):
@@ -48,7 +48,7 @@ for name, path, io_path in json.loads(sys.argv[2]):
                 scale = max(np.abs(want).max(), 1e-6)
                 worst[name] = max(worst.get(name, 0), float(np.abs(array - want).max() / scale))
 print(json.dumps(worst))
-""" % SEED  # fmt: skip
+"""
 
 
 def test_oldest_numpy(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_oldest_numpy(tmp_path: Path) -> None:
         for name in NAMES
     ]
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _SCRIPT, OLDEST, json.dumps(cases)],
+        [sys.executable, "-S", "-c", _SCRIPT, OLDEST, json.dumps(cases), str(SEED)],
         capture_output=True, text=True, env={"PYTHONPATH": str(target)}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

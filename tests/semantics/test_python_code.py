@@ -81,10 +81,7 @@ class Dispatch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                x = layer(x) + x
-            else:
-                x = layer(x)
+            x = layer(x) + x if isinstance(layer, nn.Linear) else layer(x)
         name = "gelu" if x.dim() == 2 else "relu"
         total = sum(getattr(F, name)(part) for part in (x, -x))
         try:

@@ -28,10 +28,11 @@ from luxgen.targets.numpy.loop_reads import kinds_read
 from luxgen.targets.numpy.naming import safe
 from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op as View
+from luxgen.targets.numpy.rules.op import Refused
 from luxgen.targets.numpy.schedule import Schedule
+from luxgen.targets.numpy.syntax import Line, find, may_precede, negated, starred
 
 Probe = Callable[[Item, ast.expr], ast.expr]
-Line = tuple[int, str]  # indentation, text
 
 
 class Body:
@@ -75,10 +76,10 @@ class Body:
 
     def _from_container(self, value: Value) -> ast.expr:
         for param in self.function.params:
-            found = _find(param.arg, value, ast.Name(self.param_name(param.name)))
+            found = find(param.arg, value, ast.Name(self.param_name(param.name)))
             if found is not None:
                 return found
-        raise KeyError(f"value without a name in {self.function.class_name}")
+        raise Refused(f"{self.function.class_name} reads a value that isn't its own")
 
     def parameter(self, param: Param) -> str:
         """The variable that a parameter brings its value in."""
@@ -110,10 +111,7 @@ class Body:
 
     def compute(self, item: Op | Call | Any) -> ast.expr:
         """The expression of an op or call."""
-        if isinstance(item, Call):
-            expression = self.call(item)
-        else:
-            expression = self.op(item)
+        expression = self.call(item) if isinstance(item, Call) else self.op(item)
         return self.probe(item, expression) if self.probe else expression
 
     def op(self, op: Op) -> ast.expr:
@@ -123,7 +121,7 @@ class Body:
         if op.state is not None:
             args["state"] = self.state(op.state)
         tree = substitute(text, args, self._show_any)
-        return _starred(tree, self.access)
+        return starred(tree, self.access)
 
     def state(self, path: Path) -> ast.expr:
         """The current state at `path`: the newest one made in this call."""
@@ -233,8 +231,8 @@ class Body:
     def guard(self, guard: Guard) -> None:
         condition = self.arg(guard.condition)
         if guard.outcome:
-            condition = _negated(condition)
-        said = ast.unparse(_negated(condition))
+            condition = negated(condition)
+        said = ast.unparse(negated(condition))
         message = ast.unparse(ast.Constant(f"the sizes must keep {said}"))
         self.line(f"if {ast.unparse(condition)}:")
         self.lines.append((self.indent + 1, f"raise ValueError({message})"))
@@ -278,7 +276,7 @@ class Body:
         self.states = before
         for path in whole:
             self._replace_state(path, ast.Name(self._state_name(path)))
-        if branch.condition is not None and _may_precede(test, train):
+        if branch.condition is not None and may_precede(test, train):
             # as a person writes it: the plain case first, then the optional child
             self.lines += [(indent - 1, text) for indent, text in test]
             test = []
@@ -523,54 +521,6 @@ class Body:
                 self.line(f"{left} = {right}")
 
 
-def _find(arg: Arg, value: Value, base: ast.expr) -> ast.expr | None:
-    """The expression that reads `value` out of the container `arg`."""
-    if arg is value:
-        return base
-    if isinstance(arg, (tuple, list)):
-        pairs: list[tuple[ast.expr, Any]] = [
-            (ast.Subscript(base, ast.Constant(k), ast.Load()), a)
-            for k, a in enumerate(arg)
-        ]
-    elif isinstance(arg, dict):
-        pairs = [
-            (ast.Subscript(base, ast.Constant(k), ast.Load()), a)
-            for k, a in arg.items()
-        ]
-    elif isinstance(arg, Structure):
-        pairs = [(ast.Attribute(base, k, ast.Load()), a) for k, a in arg.fields]
-    else:
-        return None
-    for inner, item in pairs:
-        found = _find(item, value, inner)
-        if found is not None:
-            return found
-    return None
-
-
-def _may_precede(plain: list[Line], others: list[Line]) -> bool:
-    """Whether `plain` lines may run before a block that then assigns the same names."""
-
-    def names(lines: list[Line], kind: type[ast.expr_context]) -> set[str]:
-        tree = ast.parse("\n".join(text for _, text in lines if not text.endswith(":")))
-        nodes = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
-        return {n.id for n in nodes if isinstance(n.ctx, kind)}
-
-    return bool(plain) and not names(plain, ast.Store) & names(others, ast.Load)
-
-
-def _negated(condition: ast.expr) -> ast.expr:
-    flip: dict[type, type] = {
-        ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
-        ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    }  # fmt: skip
-    if isinstance(condition, ast.Compare) and type(condition.ops[0]) in flip:
-        return ast.Compare(
-            condition.left, [flip[type(condition.ops[0])]()], condition.comparators
-        )
-    return ast.UnaryOp(ast.Not(), condition)
-
-
 def _writes_state(loop: Loop) -> bool:
     return any(Schedule.keeps_state(i) for i in items_in(loop.body))
 
@@ -578,37 +528,3 @@ def _writes_state(loop: Loop) -> bool:
 def _used_dims(function: Function) -> set[Dim]:
     items = [a for i in items_in(function.body) for a in args_of(i)]
     return {a for a in [*items, *atoms(function.result)] if isinstance(a, Dim)}
-
-
-def _starred(tree: ast.expr, access: Access) -> ast.expr:
-    """`f(x, ps.fc.weight, ps.fc.bias)` -> `f(x, *ps.fc)` where these are all fields."""
-
-    class Star(ast.NodeTransformer):
-        def visit_Call(self, node: ast.Call) -> ast.Call:
-            self.generic_visit(node)
-            node.args = _star_tail(node.args, access)
-            return node
-
-    result = Star().visit(tree)
-    assert isinstance(result, ast.expr)
-    return result
-
-
-def _star_tail(args: list[ast.expr], access: Access) -> list[ast.expr]:
-    tail: list[ast.Attribute] = []
-    for arg in reversed(args):
-        if not isinstance(arg, ast.Attribute):
-            break
-        if tail and ast.unparse(arg.value) != ast.unparse(tail[0].value):
-            break
-        tail.insert(0, arg)
-    if len(tail) < 2:
-        return args
-    fields = access.by_text.get(ast.unparse(tail[0].value))
-    if (
-        fields is None
-        or [t.attr for t in tail] != fields[-len(tail) :]
-        or len(fields) != len(tail)
-    ):
-        return args
-    return [*args[: -len(tail)], ast.Starred(tail[0].value, ast.Load())]
