@@ -25,7 +25,9 @@ def main(names: list[str]) -> int:
         write_atomic(this.folder / "io.npz", buffer.getvalue())
         write_atomic(this.folder / "program.txt", made.program)
         write_atomic(this.module, made.source)
-        for extra in sorted({p.name for p in this.folder.iterdir()} - this.files):
+        for extra in sorted(
+            {p.name for p in this.folder.iterdir()} - this.files - {"__pycache__"}
+        ):
             print(f"{name}: {extra} belongs to no case; remove it", file=sys.stderr)
         print(f"{name}: {len(made.source.splitlines())} lines")
     return 0
