@@ -263,7 +263,7 @@ class ModuleCalls:
                         self.dirty[own] = tensor
                 elif own in self.tied_buffers:
                     if value is not self._value_of(self.tied_buffers[own]):
-                        self._refuse_buffer(own, "is tied to another one only at first")
+                        self._refuse_buffer(self.tied_buffers[own], _UNTIED)
                 elif value is not None and value not in self.fixed_values:
                     self._refuse_buffer(own, "is there only after a call")
 
@@ -276,6 +276,9 @@ class ModuleCalls:
         advice = "give it its final shape and dtype in __init__"
         site = site_on(line, f"the buffer {'.'.join(path)} {reason}", advice)
         self.sites.append(site)
+
+
+_UNTIED = "is one with another buffer before the call, and no longer after it"
 
 
 def _kind(value: Any) -> Any:

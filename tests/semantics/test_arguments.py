@@ -222,3 +222,96 @@ class ChildOutputs(nn.Module):
 
 def test_outputs_of_children() -> None:
     agree(ChildOutputs(), x())
+
+
+# -- other kinds of arguments -----------------------------------------------------
+
+
+class Numbers(nn.Module):
+    def forward(
+        self, x: torch.Tensor, scale: float, n: int = 2, mode: str = "a"
+    ) -> torch.Tensor:
+        return x * scale * n if mode == "a" else x
+
+
+def test_numbers_keep_the_examples_values_and_are_reported() -> None:
+    made = agree(Numbers(), x(), 0.5)
+    assert list(made.load().INPUTS) == ["x"]
+    assert made.report.fixed == ["scale: 0.5, as in the example call"]
+    made = agree(Numbers(), x(), 0.5, n=3, mode="a")
+    assert len(made.report.fixed) == 3
+
+
+def test_lists_of_tensors() -> None:
+    class Joins(nn.Module):
+        def forward(self, parts: list[torch.Tensor]) -> torch.Tensor:
+            return torch.cat(list(parts), 1).sum(1)
+
+    agree(Joins(), [x(), x()])
+    agree(Joins(), (x(), x(), x()))
+
+
+class IntegerKeys(nn.Module):
+    def forward(self, data: dict[int, torch.Tensor]) -> dict[Any, torch.Tensor]:
+        return {0: data[1] + 1, "b": data[2]}
+
+
+def test_integer_keys() -> None:
+    class Passes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = IntegerKeys()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out = self.child({1: x, 2: x * 2})
+            return out[0] * out["b"]
+
+    agree(IntegerKeys(), {1: x(), 2: x()})
+    agree(Passes(), x())
+
+
+def test_numbers_and_truths_as_tensors() -> None:
+    class Chooses(nn.Module):
+        def forward(
+            self, x: torch.Tensor, t: torch.Tensor, b: torch.Tensor
+        ) -> torch.Tensor:
+            return torch.where(b, x * t, x)
+
+    agree(Chooses(), x(), torch.tensor(2.0), torch.tensor(True))
+
+
+def test_one_tensor_for_two_arguments() -> None:
+    class Multiplies(nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return a * b
+
+    same = x()
+    agree(Multiplies(), same, same)
+
+
+def test_only_keywords() -> None:
+    class Keywords(nn.Module):
+        def forward(
+            self, *, query: torch.Tensor, key: torch.Tensor | None = None
+        ) -> torch.Tensor:
+            return query if key is None else query @ key.t()
+
+    agree(Keywords(), query=x())
+    agree(Keywords(), query=x(), key=x())
+
+
+def test_local_names_that_shadow() -> None:
+    class Shadows(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            softmax = F.softmax(x, -1)
+            linear = softmax * 2
+            np = linear + 1
+            list = np * 2  # noqa: A001
+            st = list + 1
+            ps = st * 2
+            float32 = ps + 1
+            for len in range(2):  # noqa: A001
+                st = st + F.softmax(st, -1) * len
+            return softmax, linear, np, list, st, ps, float32
+
+    agree(Shadows(), x())

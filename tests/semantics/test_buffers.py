@@ -193,3 +193,225 @@ def test_parameter_written_in_forward_is_refused() -> None:
 
     sites = refused(Writes(), x())
     assert "parameter" in sites[0].reason
+
+
+# -- buffers of modules called twice, or written by others ------------------------
+
+
+class Scaled(nn.Module):
+    """A counter behind a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        return self.fc(x) * self.count
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaled = Scaled()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scaled(self.scaled(x).tanh())
+
+
+class Reads(nn.Module):
+    """Reads the counter that its child wrote."""
+
+    def __init__(self, scaled: nn.Module) -> None:
+        super().__init__()
+        self.scaled = scaled
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scaled(x).tanh() + self.scaled.count
+
+
+class Levels(nn.Module):
+    """Called twice at one level, in loops at another, read from above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = Reads(Scaled())
+        self.many = nn.ModuleList([Reads(Scaled()) for _ in range(3)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.one(self.one(x))
+        for each in self.many:
+            x = each(x)
+        for each in self.many:
+            x = each(x) + each.scaled.count
+        return x * self.one.scaled.count
+
+
+class TiedCounter(nn.Module):
+    """One counter below two parents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        scaled = Scaled()
+        self.a, self.b, self.c = Reads(scaled), Reads(scaled), scaled
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.a(x)) + self.c(x)
+
+
+class ParentRebinds(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaled = Scaled()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.scaled.count = self.scaled.count + 5
+        y = self.scaled(x)
+        self.scaled.count = self.scaled.count * 2
+        return y
+
+
+class LateConstant(nn.Module):
+    """A table that is made at the first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("table", None, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.table is None:
+            self.table = torch.arange(4.0).exp()
+        return x - self.table
+
+
+class Registers(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.register_buffer("late", torch.arange(4.0) * 2, persistent=False)
+        return x * self.late
+
+
+class Cached(nn.Module):
+    """A table that grows with the length, in plain attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table: torch.Tensor | None = None
+        self.length = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.table is None or self.length < x.shape[1]:
+            self.length = x.shape[1]
+            self.table = torch.arange(self.length).float().cos()
+        return x * self.table[: x.shape[1]]
+
+
+class Notes(nn.Module):
+    """Attributes that forward writes and never reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: torch.Tensor | None = None
+        self.calls, self.history = 0, list[torch.Tensor]()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.weights = x.softmax(-1)
+        self.calls += 1
+        self.history.append(self.weights)
+        return self.weights * 2
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Twice,
+        Levels,
+        TiedCounter,
+        ParentRebinds,
+        LateConstant,
+        Registers,
+        Cached,
+        Notes,
+    ],
+)
+def test_buffers_between_modules(model: type[nn.Module]) -> None:
+    agree(model(), x(5, 4), batches=(3,))
+
+
+class LateBuffer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0)
+        return x - self.mean
+
+
+class Grows(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("cache", torch.zeros(0, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.cache = torch.cat([self.cache, x[:1]])
+        return x + self.cache.sum(0)
+
+
+class ChangesDtype(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("level", torch.tensor(0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.level = self.level + 0.5
+        return x + self.level
+
+
+class Unties(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("a", torch.zeros(4))
+        self.register_buffer("b", self.a)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.a = self.a + x.mean(0)
+        return x + self.b
+
+
+class Steps(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.step += 1
+        return x * self.step
+
+
+class Keys(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.keys.append(x)
+        return torch.cat(self.keys).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (LateBuffer, "self.mean = x.mean(0)"),
+        (Grows, "self.cache = torch.cat([self.cache, x[:1]])"),
+        (ChangesDtype, "self.level = self.level + 0.5"),
+        (Unties, "self.a = self.a + x.mean(0)"),
+        (Steps, "self.step += 1"),
+        (Keys, "self.keys.append(x)"),
+    ],
+)
+def test_state_that_st_cannot_hold_is_refused(
+    model: type[nn.Module], line: str
+) -> None:
+    assert line in [s.source.strip() for s in refused(model(), x())]
