@@ -27,6 +27,7 @@ from luxgen.targets.numpy.specialise_facts import (
 from luxgen.targets.numpy.specialise_kinds import Facts
 from luxgen.targets.numpy.specialise_library import Helper
 from luxgen.targets.numpy.specialise_nodes import (
+    as_left,
     as_operand,
     in_place_of,
     literal,
@@ -219,8 +220,8 @@ class Folder:
         left, right = self.fold(node.left, env), self.fold(node.right, env)
         if left is node.left and right is node.right:
             return node
-        if isinstance(node.operator, cst.Power) and left is not node.left:
-            left = as_operand(left)
+        if left is not node.left:
+            left = as_left(left, node.operator)
         new = node.with_changes(left=left, right=right)
         left_kinds = self.facts.of(node.left, env).kinds
         return arithmetic(new, left_kinds, self.facts.of(node.right, env).kinds)

@@ -58,6 +58,10 @@ class Flow:
         self.assignments.augmented |= augmented(node.body)
         self.assignments.shared |= shared(node.body)
         local = dict.fromkeys(counts, UNKNOWN) | env
+        for name in self.assignments.shared & local.keys():  # must exist as a variable
+            if local[name].initial:
+                self.folder.needs_initial.add(name)
+            local[name] = Fact()
         new = with_block(node, self.block(statements(node.body), local)[0])
         assert isinstance(new, cst.FunctionDef)
         return new

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import libcst as cst
 
+from luxgen.targets.numpy.specialise_blank import blanked
 from luxgen.targets.numpy.specialise_calls import Parameter
 from luxgen.targets.numpy.specialise_cleanup import tidied
 from luxgen.targets.numpy.specialise_dead import without_dead
@@ -178,7 +179,8 @@ def specialise(
     while True:
         folder = Folder(helpers, facts)
         new = Flow(folder, settled).function(node, env)
-        new = tidied(without_dead(new, helper.node, helpers), helper.node)
+        new = without_dead(new, helper.node, helpers)
+        new = tidied(blanked(new, helper.node), helper.node)
         literals |= folder.used_values
         if new is node:
             break
@@ -196,8 +198,10 @@ def specialise(
 def _with_initial(node: cst.FunctionDef, choice: Choice) -> cst.FunctionDef:
     """A parameter that is gone but assigned later starts as a variable."""
     name, value = cst.Name(choice.parameter.name), choice.fact.node
-    assert choice.annotation is not None
-    line = cst.AnnAssign(name, cst.Annotation(choice.annotation), value)
+    assert value is not None
+    line: cst.BaseSmallStatement = cst.Assign([cst.AssignTarget(name)], value)
+    if choice.annotation is not None:
+        line = cst.AnnAssign(name, cst.Annotation(choice.annotation), value)
     return with_first(node, cst.SimpleStatementLine([line]))
 
 

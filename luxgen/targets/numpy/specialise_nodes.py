@@ -172,6 +172,20 @@ def as_operand(node: cst.BaseExpression) -> cst.BaseExpression:
     return node if atomic else parenthesised(node)
 
 
+_SUMS = (cst.Add, cst.Subtract)
+_PRODUCTS = (cst.Multiply, cst.Divide, cst.FloorDivide, cst.Modulo)
+
+
+def as_left(node: cst.BaseExpression, op: cst.BaseBinaryOp) -> cst.BaseExpression:
+    """As the left operand: `-1` needs parentheses before `**`, no sum before `+`."""
+    if isinstance(op, cst.Power):
+        return as_operand(node) if isinstance(node, cst.UnaryOperation) else node
+    if isinstance(node, cst.BinaryOperation) and isinstance(op, _SUMS):
+        plain = isinstance(node.operator, _SUMS + _PRODUCTS)
+        return node.with_changes(lpar=[], rpar=[]) if plain else node
+    return node
+
+
 def unparenthesised(node: cst.BaseExpression) -> cst.BaseExpression:
     """As the whole right side of a statement: a tuple stands without parentheses."""
     bare = isinstance(node, cst.Tuple) and len(node.elements) > 1

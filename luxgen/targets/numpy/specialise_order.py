@@ -8,7 +8,7 @@ from functools import cache
 import libcst as cst
 
 from luxgen.targets.numpy.specialise_library import Helper
-from luxgen.targets.numpy.specialise_nodes import names_in
+from luxgen.targets.numpy.specialise_suite import bindings, parameter_names, reads
 
 
 def in_calling_order(names: Iterable[str], helpers: Mapping[str, Helper]) -> list[str]:
@@ -31,9 +31,27 @@ def in_calling_order(names: Iterable[str], helpers: Mapping[str, Helper]) -> lis
     return list(done)[::-1]
 
 
+def recursive(names: Iterable[str], helpers: Mapping[str, Helper]) -> set[str]:
+    """Those that may call themselves by any way, and all that these may use."""
+    found: set[str] = set()
+    for name in names:
+        seen: set[str] = set()
+        waiting = [name]
+        while waiting:
+            uses = _mentioned(helpers[waiting.pop()].node)
+            fresh = {used for used in uses if used in helpers} - seen
+            seen |= fresh
+            waiting += fresh
+        if name in seen:
+            found |= seen
+    return found
+
+
 @cache
 def _mentioned(node: cst.FunctionDef) -> list[str]:
-    return sorted(names_in(node.body))
+    """Names that the function reads and doesn't bind."""
+    own = {*parameter_names(node), *bindings(node.body)}
+    return sorted(reads(node.body) - own)
 
 
 def in_reading_order(

@@ -15,6 +15,14 @@ from luxgen.targets.numpy.specialise_library import (
 
 Imports = dict[str, set[str]]
 
+# Written in full in luxgen/ops, imported by name in a module.
+_SHORT = {
+    "np.lib.stride_tricks.sliding_window_view": (
+        "numpy.lib.stride_tricks",
+        "sliding_window_view",
+    ),
+}
+
 
 def parts_of(
     text: str, extra: Iterable[str], functions: Mapping[str, str]
@@ -42,9 +50,20 @@ def parts_of(
     imports: Imports = {}
     for owner, piece in {**functions, **found}.items():
         _add_imports(owner, piece, imports)
-    classes = [t for t in found.values() if t.startswith("class ")]
+    texts = [_shortened(piece, imports) for piece in functions.values()]
+    classes = [
+        t for t in found.values() if isinstance(ast.parse(t).body[0], ast.ClassDef)
+    ]
     constants = [t for t in found.values() if t not in classes]
-    return classes, constants, list(functions.values()), imports
+    return classes, constants, texts, imports
+
+
+def _shortened(text: str, imports: Imports) -> str:
+    for long, (module, name) in _SHORT.items():
+        if long in text:
+            text = text.replace(long, name)
+            imports.setdefault(module, set()).add(name)
+    return text
 
 
 def _others() -> frozenset[str]:

@@ -27,7 +27,11 @@ from luxgen.targets.numpy.specialise_helper import (
 from luxgen.targets.numpy.specialise_kinds import Facts
 from luxgen.targets.numpy.specialise_library import Helper, Returns, returned
 from luxgen.targets.numpy.specialise_nodes import Literal, dotted, literal, same
-from luxgen.targets.numpy.specialise_order import in_calling_order, in_reading_order
+from luxgen.targets.numpy.specialise_order import (
+    in_calling_order,
+    in_reading_order,
+    recursive,
+)
 
 _TEXT = ""  # the caller, where it is the module's own text
 
@@ -50,6 +54,7 @@ class Program:
         self.facts = Facts(Returns({}, helpers))
         self.sites: dict[str, list[Site]] = {}
         self.whole = dict.fromkeys(whole)  # whose calls aren't all known
+        self.named: set[str] = set()  # other than by a call
         self.made: dict[str, Specialised] = {}
         self.used_by: dict[str, list[str]] = {}  # helpers by user, in order of use
 
@@ -58,11 +63,19 @@ class Program:
         wanted = list(self.whole)
         self._read_text()
         first = [*self.used_by.get(_TEXT, ()), *wanted]
-        for name in in_calling_order(first, self.helpers):
-            if name in self.sites or name in self.whole:
-                self._make(name)
-        order = in_reading_order(first, self.used_by)
-        return {name: written(self.made[name]) for name in order}
+        order = in_calling_order(first, self.helpers)
+        self.whole |= dict.fromkeys(recursive(order, self.helpers))
+        needed = [name for name in order if self._needed(name, wanted)]
+        while needed:  # once, but for helpers that call each other
+            for name in order:
+                if name not in self.made and self._needed(name, wanted):
+                    self._make(name)
+            needed = [n for n in self.sites if n not in self.made]
+        found = in_reading_order(first, self.used_by)
+        return {name: written(self.made[name]) for name in found}
+
+    def _needed(self, name: str, wanted: Sequence[str]) -> bool:
+        return name in self.sites or name in self.named or name in wanted
 
     def _read_text(self) -> None:
         """Collect the calls in the module's own functions."""
@@ -108,6 +121,7 @@ class Program:
 
         def on_name(name: str) -> None:
             self._used(caller, name)
+            self.named.add(name)
             self.whole[name] = None
 
         folder = Folder(self.helpers, facts, on_call=on_call, on_name=on_name)
@@ -133,8 +147,7 @@ class Program:
         helper = self.helpers[name]
         constants: dict[str, Literal] = {}
         callers = sorted({site.caller for site in self.sites.get(name, ())})
-        known = all(caller in self.made for caller in callers if caller != _TEXT)
-        if name in self.whole or not known:
+        if name in self.whole:
             choices = choose(helper, [_anything(helper)], self.facts, {})
         else:
             constants = self._constants(name)
