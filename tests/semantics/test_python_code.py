@@ -91,7 +91,9 @@ class Dispatch(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "make", [Inherits, CallsSuper, lambda: Closure(0.5), Dispatch], ids=str
+    "make",
+    [Inherits, CallsSuper, lambda: Closure(0.5), Dispatch],
+    ids=lambda m: getattr(m, "__qualname__", str(m)),
 )
 def test_python_around(make: Any) -> None:
     agree(make(), torch.randn(3, 4))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 import libcst as cst
@@ -23,8 +22,7 @@ def cut(
     helpers: str, text: str, whole: tuple[str, ...] = (), **splats: int
 ) -> dict[str, str]:
     """The helpers' text by name, cut down to the calls in `text`."""
-    keys: Mapping[str, int] = {k.replace("_dot_", "."): n for k, n in splats.items()}
-    program = Program(textwrap.dedent(text), parsed(helpers), whole, keys)
+    program = Program(textwrap.dedent(text), parsed(helpers), whole, splats)
     return {name: source(node) for name, node in program.run().items()}
 
 
@@ -128,6 +126,7 @@ BIAS = """
         ("f(x, w) + f(x, w, w)", "x: Array, weight: Array, bias: Array | None = None"),
         ("f(x, *ps.two)", "x: Array, weight: Array, bias: Array"),
         ("f(x, *ps.one)", "x: Array, weight: Array"),
+        ("f(x, *ps.list[0])", "x: Array, weight: Array, bias: Array"),
         ("f(x, *ps.many)", "x: Array, weight: Array, bias: Array | None = None"),
         ("f(x, w, **options)", "x: Array, weight: Array, bias: Array | None = None"),
         ("f(x, w, ps.fc.bias)", "x: Array, weight: Array, bias: Array"),
@@ -140,7 +139,8 @@ def test_what_calls_may_pass(call: str, signature: str) -> None:
         def apply(x: Array, w: Array, m: Array | None, ps: Params) -> Array:
             return {call}
         """
-    made = one(BIAS, text, ps_dot_two=2, ps_dot_one=1)
+    told = {"ps.two": 2, "ps.one": 1, "ps.list[0]": 2}
+    made = one(BIAS, text, **told)
     assert made.startswith(f"def f({signature}) -> Array:")
     tests = {"bias: Array | None = None": 1, "bias: Array": 0}
     wanted = next((n for s, n in tests.items() if signature.endswith(s)), 0)
@@ -172,7 +172,7 @@ def test_nodes_passed_whole_are_as_long_as_told() -> None:
     """
     )
     text = "def apply(x: Array, ps: P) -> Array:\n    return layer(x, ps.fc)\n"
-    made = cut(helpers, text, ps_dot_fc=2)
+    made = cut(helpers, text, **{"ps.fc": 2})
     same_text(
         made["layer"], "def layer(x: Array, ps: Any) -> Array:\n    return f(x, *ps)"
     )
@@ -308,6 +308,8 @@ def test_short_name_for_what_stands_often() -> None:
         ("o or n", "n"),
         ("i and n", "n"),
         ("o and f(n)", "0"),
+        ("n and (n > 1 or o > 1)", "n and (n > 1 or False)"),
+        ("n if n and (n > 1 or o > 1) else x", "n if n and n > 1 else x"),
         ("n or o", "n or 0"),
         ("0 < h <= 1", "True"),
         ("i == 1.0", "True"),

@@ -157,7 +157,7 @@ CALLS = [
     "gru(batch, gru_ps, batch_first=True)",
     "rnn(seq, rnn_ps)",
     "rnn(seq, rnn_ps, nonlinearity='relu')",
-    "lstm_cell(seq[0], *[h[0] for h in lstm_hx], lstm_ps)",
+    "lstm_cell(seq[0], lstm_hx[0][0], lstm_hx[1][0], lstm_ps)",
     "cross_entropy(x2, classes)",
     "cross_entropy(x2, classes, v * v, reduction='sum')",
     "cross_entropy(x2, classes, label_smoothing=0.1, reduction='none')",

@@ -27,6 +27,7 @@ from luxgen.targets.numpy.specialise_facts import (
 from luxgen.targets.numpy.specialise_kinds import Facts
 from luxgen.targets.numpy.specialise_library import Helper
 from luxgen.targets.numpy.specialise_nodes import (
+    as_condition,
     as_left,
     as_operand,
     in_place_of,
@@ -186,7 +187,7 @@ class Folder:
                 return literal_node(not both)
         if left is node.left and right is node.right:
             return node
-        return node.with_changes(left=left, right=right)
+        return node.with_changes(left=as_condition(left), right=as_condition(right))
 
     def _unary(self, node: cst.UnaryOperation, env: Env) -> cst.BaseExpression:
         negated = isinstance(node.operator, cst.Not)

@@ -186,6 +186,12 @@ def as_left(node: cst.BaseExpression, op: cst.BaseBinaryOp) -> cst.BaseExpressio
     return node
 
 
+def as_condition(node: cst.BaseExpression) -> cst.BaseExpression:
+    """As an operand of `and` or `or`, where a comparison needs no parentheses."""
+    bare = isinstance(node, cst.Comparison) and len(node.lpar) > 0
+    return node.with_changes(lpar=[], rpar=[]) if bare else node
+
+
 def unparenthesised(node: cst.BaseExpression) -> cst.BaseExpression:
     """As the whole right side of a statement: a tuple stands without parentheses."""
     bare = isinstance(node, cst.Tuple) and len(node.elements) > 1

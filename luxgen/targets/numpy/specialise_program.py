@@ -26,7 +26,7 @@ from luxgen.targets.numpy.specialise_helper import (
 )
 from luxgen.targets.numpy.specialise_kinds import Facts
 from luxgen.targets.numpy.specialise_library import Helper, Returns, returned
-from luxgen.targets.numpy.specialise_nodes import Literal, dotted, literal, same
+from luxgen.targets.numpy.specialise_nodes import Literal, literal, same
 from luxgen.targets.numpy.specialise_order import (
     in_calling_order,
     in_reading_order,
@@ -136,7 +136,8 @@ class Program:
         self, scope: str, value: cst.BaseExpression, env: Env, facts: Facts
     ) -> Fact:
         fact = facts.of(value, env)
-        if facts.program and dotted(value):
+        places = (cst.Name, cst.Attribute, cst.Subscript)
+        if facts.program and isinstance(value, places):
             text = cst.Module([]).code_for_node(value)
             length = self.splats.get(f"{scope}: {text}", self.splats.get(text))
             if length is not None:
