@@ -39,8 +39,8 @@ from luxgen.ir.initial import InitProgram
 from luxgen.ir.printer import program_text
 from luxgen.targets.numpy.module import Header, module_text, stored_leaves
 from luxgen.targets.numpy.refusals import refusals
-from luxgen.targets.numpy.rules.op import Refused
 from luxgen.targets.numpy.rules import has_rule
+from luxgen.targets.numpy.rules.op import Refused
 from luxgen.verify.recorder import probe
 from luxgen.verify.reference import to_numpy, to_view
 from luxgen.verify.report import Report
