@@ -8,7 +8,7 @@ from luxgen.ops.types import Array
 
 
 def stft_window(n_fft: int, win_length: int | None, window: Array | None) -> Array:
-    """The window, or win_length ones, in the middle of n_fft zeros."""
+    """Ones, or the `window`, in the middle of n_fft zeros."""
     own = np.ones(win_length or n_fft, np.float32) if window is None else window
     left = (n_fft - len(own)) // 2
     return np.pad(own, (left, n_fft - len(own) - left))

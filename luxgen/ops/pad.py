@@ -10,7 +10,7 @@ def pad_sides(
 ) -> Array:
     """Pad x by torch's `pad`: before and after the last axis, then the one before.
 
-    A negative amount crops: before wrapping in mode "circular", after it in others.
+    A negative amount crops. With `mode` "circular" it does so before wrapping.
     """
     amounts = list(zip(pad[-2::-2], pad[::-2], strict=True))
     amounts = [(0, 0)] * (x.ndim - len(amounts)) + amounts

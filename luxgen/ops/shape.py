@@ -8,7 +8,7 @@ from luxgen.ops.types import Array
 
 
 def flatten(x: Array, start_dim: int = 0, *, end_dim: int = -1) -> Array:
-    """Merge the dims from start_dim to end_dim, also of an empty batch."""
+    """Merge the dims from start_dim on, or up to `end_dim`, also of an empty batch."""
     if end_dim == -1:
         return x.reshape(*x.shape[:start_dim], math.prod(x.shape[start_dim:]))
     end = end_dim % x.ndim + 1
