@@ -14,7 +14,7 @@ from typing import Any
 
 from luxgen.frontends.records import Record, Scope
 from luxgen.ir.program import Op, Write, args_of, outs_of
-from luxgen.ir.values import Arg, Dim, Leaf, Node, Structure, Value, atoms
+from luxgen.ir.values import Arg, Leaf, Node, Structure, Value, atoms
 
 
 @dataclass
@@ -117,6 +117,11 @@ def _to_join(
                 for a, b in _pairs(left, right):
                     if (span := _span(found, homes, a, b)) is not None:
                         return span
+                for item, home in zip((left, right), homes, strict=True):
+                    for atom in _captured(item):
+                        low = home.get(atom, k)
+                        if low < k and not found[low].same:
+                            return low, k
             continue
         for items, home in zip((region.train, region.test), homes, strict=True):
             for atom in (a for i in items for a in _reads(i)):
@@ -159,11 +164,18 @@ def _pairs(left: Record, right: Record) -> Iterator[tuple[Any, Any]]:
             yield from zip(atoms(ours), atoms(theirs), strict=False)
 
 
-def _reads(item: Record) -> Iterator[Any]:
+def _captured(item: Record) -> Iterator[Value]:
+    """What a call reads inside that isn't among its arguments."""
     if isinstance(item, Scope):
-        yield from atoms(tuple(item.args.values()))
+        given = {a for a in atoms(tuple(item.args.values())) if isinstance(a, Value)}
+        yield from (v for inner in item.items for v in _reads(inner) if v not in given)
+
+
+def _reads(item: Record) -> Iterator[Value]:
+    if isinstance(item, Scope):
+        args: Any = atoms(tuple(item.args.values()))
         for inner in item.items:
             yield from _reads(inner)
     else:
-        for arg in args_of(item):
-            yield from (arg, *arg.args) if isinstance(arg, Dim) else (arg,)
+        args = (each for arg in args_of(item) for each in atoms(arg))
+    yield from (a for a in args if isinstance(a, Value))

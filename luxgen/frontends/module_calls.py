@@ -36,6 +36,8 @@ class ModuleCalls:
     held_buffers: dict[tuple[str, ...], Leaf]  # as they are before the call
     tied_buffers: dict[tuple[str, ...], tuple[str, ...]]  # to the first name
     settled: dict[tuple[str, ...], Arg]  # as the last write left them
+    settled_at: dict[tuple[str, ...], int]  # after how many calls
+    clock: int
     fixed_values: set[Value | Leaf]
     dirty: dict[tuple[str, ...], torch.Tensor | None]
     follows: set[int]
@@ -205,7 +207,9 @@ class ModuleCalls:
     ) -> Any:
         count = self.calls.get(id(module), 0)
         self.calls[id(module)] = count + 1
+        self.clock += 1
         scope = Scope(path, type(module).__name__, count, doc=_doc(module))
+        scope.entered = self.clock
         with quiet():
             bound = forward_arguments(module, args, kwargs, self.arg)
             scope.args, scope.required = bound
@@ -249,7 +253,7 @@ class ModuleCalls:
             if _kind(value) != _kind(held):
                 self._refuse_buffer(path, "is of another shape or dtype after a call")
                 continue
-            self.settled[path] = value
+            self.settled[path], self.settled_at[path] = value, self.clock
             scope.items.append(Write(path, value))
 
     def _settle_all(self) -> None:

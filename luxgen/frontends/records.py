@@ -16,7 +16,8 @@ class Scope:
 
     `names` are the local variables that held a value or a number, first one first;
     `required` the arguments without a default in forward's signature; `given` what
-    the caller passes for an argument where that isn't the argument's own value.
+    the caller passes for an argument where that isn't the argument's own value;
+    `entered` counts the calls before.
     """
 
     path: tuple[str, ...]
@@ -29,6 +30,7 @@ class Scope:
     doc: str = ""
     names: dict[Any, list[str]] = field(default_factory=dict)
     given: dict[str, Arg] = field(default_factory=dict)
+    entered: int = 0
 
 
 INLINE_CONSTANT = 16  # constants of up to this many elements are written as literals

@@ -79,6 +79,8 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         self.held_buffers: dict[tuple[str, ...], Leaf] = {}
         self.tied_buffers: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.settled: dict[tuple[str, ...], Arg] = {}
+        self.settled_at: dict[tuple[str, ...], int] = {}
+        self.clock = 0  # counts the calls of modules that have a scope
         self.dirty: dict[tuple[str, ...], torch.Tensor | None] = {}
         self.follows = following_mode(model)
         self.owner = ""
@@ -115,7 +117,8 @@ class Tracer(ModuleCalls, TorchFunctionMode):
             if not self.storage.knows(item):
                 self._hold_constant(item)
             try:
-                return self.storage.current(item)
+                value = self.storage.current(item)
+                return self._entered_leaf(item, value) or value
             except CannotWrite as error:
                 self._refuse(str(error), "read it before the write, or copy it")
                 return self.storage.peek(item)
@@ -124,6 +127,16 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         if isinstance(item, torch.dtype):
             return dtype_name(item)
         return item
+
+    def _entered_leaf(self, tensor: torch.Tensor, value: Arg) -> Leaf | None:
+        """A buffer written before the current call of its owner is the call's state."""
+        path = self.buffers.get(id(tensor))
+        if path is None or self.settled.get(path) is not value:
+            return None
+        owner = next(s for s in reversed(self.stack) if path[: len(s.path)] == s.path)
+        return (
+            self.held_buffers[path] if owner.entered > self.settled_at[path] else None
+        )
 
     def _hold_constant(self, tensor: torch.Tensor) -> None:
         """A tensor that no recorded op made: a literal, or a leaf kept with the weights."""
@@ -241,7 +254,7 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         if not self.storage.knows(tensor):
             return out
         value = self.storage.current(tensor)
-        if not isinstance(value, Value):
+        if not isinstance(value, Value) or id(tensor) in self.buffers:
             return out  # a parameter's sizes are constants
         if name in ("numel", "nelement"):
             return shadow(out, "_0.size", value)
@@ -345,7 +358,7 @@ class Tracer(ModuleCalls, TorchFunctionMode):
             if parent is None:
                 self.storage.hold(tensor, value)
                 continue
-            source = self.storage.current(parent)
+            source = self.arg(parent)
             view = {key: (PARENT if v is source else v) for key, v in args.items()}
             several = not isinstance(out, torch.Tensor)
             self.storage.hold(tensor, value, parent, (call.name, view, k), several)
