@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch.overrides import resolve_name
 
@@ -153,6 +154,9 @@ def bind(
 ) -> Call:
     """Bind one call; raises Unbound where no signature fits."""
     name, swapped = canonical(func)
+    args = tuple(_from_python(a) for a in args)
+    if isinstance(kwargs.get("dtype"), type):
+        kwargs = kwargs | {"dtype": _from_python(kwargs["dtype"])}
     if swapped:
         args = (args[1], args[0], *args[2:])
     if func in _SELF_SECOND:
@@ -166,6 +170,19 @@ def bind(
     if base.endswith("dropout") and "train" in bound:  # torch.dropout's own name for it
         bound["training"] = bound.pop("train")
     return Call(base, {k: _plain(v) for k, v in bound.items()}, inplace, overload)
+
+
+_PYTHON_DTYPES = {
+    int: torch.int64, float: torch.float64, bool: torch.bool,
+    complex: torch.complex128,
+}  # fmt: skip
+
+
+def _from_python(value: Any) -> Any:
+    """NumPy's numbers and Python's types as torch itself takes them."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return _PYTHON_DTYPES.get(value, value) if isinstance(value, type) else value
 
 
 def _arguments(
@@ -334,7 +351,8 @@ def _fits_text(value: Any, text: str) -> bool:
 
 
 def _equal(value: Any, default: Any) -> bool:
-    if isinstance(value, torch.Tensor) or isinstance(default, torch.Tensor):
+    held = (torch.Tensor, np.ndarray)
+    if isinstance(value, held) or isinstance(default, held):
         return False
     if isinstance(value, tuple) and isinstance(default, list):
         default = tuple(default)

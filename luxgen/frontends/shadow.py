@@ -71,6 +71,8 @@ _BINARY: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "add": ("+", operator.add), "sub": ("-", operator.sub), "mul": ("*", operator.mul),
     "floordiv": ("//", operator.floordiv), "mod": ("%", operator.mod),
     "truediv": ("/", operator.truediv), "pow": ("**", operator.pow),
+    "and": ("&", operator.and_), "or": ("|", operator.or_),
+    "lshift": ("<<", operator.lshift), "rshift": (">>", operator.rshift),
 }  # fmt: skip
 _COMPARE: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "eq": ("==", operator.eq), "ne": ("!=", operator.ne), "lt": ("<", operator.lt),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import builtins
 import functools
+import linecache
 import math
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -21,39 +23,52 @@ _FOREIGN = frozenset({
 })  # fmt: skip
 
 
-class _IntMeta(type):
+class _Number(type):
+    """Stands for `int` or `float`: a class of the builtin's name that keeps sizes."""
+
+    own: type
+
     def __instancecheck__(cls, item: Any) -> bool:
-        return isinstance(item, int)
+        return isinstance(item, cls.own)
 
     def __subclasscheck__(cls, item: type) -> bool:
-        return issubclass(item, int)
+        return issubclass(item, cls.own)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if (
-            len(args) == 1
-            and not kwargs
-            and isinstance(args[0], (ShadowInt, ShadowFloat))
-        ):
-            if isinstance(args[0], ShadowInt):
-                return args[0]
-            return shadow(int(plain(args[0])), "int(_0)", args[0])
-        return int(*args, **kwargs)
+        if len(args) == 1 and isinstance(args[0], (ShadowInt, ShadowFloat)):
+            return _converted(cls.own, args[0])
+        return cls.own(*args, **kwargs)
 
     def __eq__(cls, other: object) -> bool:
-        return other is int or other is _Int
+        return other is cls.own or other is cls
 
     def __hash__(cls) -> int:
-        return hash(int)
+        return hash(cls.own)
 
-    def __or__(cls, other: Any) -> Any:
-        return int | other
+    def __or__(cls, other: Any) -> Any:  # type: ignore[override]
+        return cls.own | other
 
     def __ror__(cls, other: Any) -> Any:
-        return other | int
+        return other | cls.own
 
 
-class _Int(metaclass=_IntMeta):
+def _converted(kind: type, number: Any) -> Any:
+    """int(number) or float(number), with its expression."""
+    if kind is float:
+        return number * 1.0
+    if isinstance(number, ShadowInt):
+        return number
+    return shadow(int(plain(number)), "int(_0)", number)
+
+
+class _Int(metaclass=_Number):
+    own = int
     from_bytes = int.from_bytes
+
+
+class _Float(metaclass=_Number):
+    own = float
+    fromhex = float.fromhex
 
 
 def _len(item: Any) -> Any:
@@ -73,6 +88,11 @@ class _Math:
         return x**0.5 if isinstance(x, (ShadowInt, ShadowFloat)) else math.sqrt(x)
 
     @staticmethod
+    def pow(x: Any, y: Any) -> Any:
+        sizes = isinstance(x, (ShadowInt, ShadowFloat))
+        return x**y * 1.0 if sizes else math.pow(x, y)
+
+    @staticmethod
     def prod(items: Any, *, start: Any = 1) -> Any:
         result = start
         for item in items:
@@ -80,7 +100,36 @@ class _Math:
         return result
 
 
+def _of_size(name: str) -> Callable[[Any], Any]:
+    function = getattr(math, name)
+
+    def shimmed(x: Any, *rest: Any) -> Any:
+        if isinstance(x, (ShadowInt, ShadowFloat)) and not rest:
+            return shadow(function(plain(x)), f"math.{name}(_0)", x)
+        return function(x, *rest)
+
+    return shimmed
+
+
+for _name in ("log", "log2", "log10", "log1p", "exp", "sin", "cos", "tan", "atan"):
+    setattr(_Math, _name, staticmethod(_of_size(_name)))
+
 _MATH = _Math()
+_FUNCTIONS = {  # of `from math import sqrt`
+    getattr(math, name): getattr(_MATH, name)
+    for name in vars(_Math)
+    if not name.startswith("_")
+}
+
+# As a dtype, `int` and `float` must stay Python's own.
+_AS_DTYPE = re.compile(
+    r"dtype\s*=\s*(?:int|float)\b|\.(?:to|type|astype|view)\(\s*(?:int|float)\s*\)"
+)
+
+
+@functools.cache
+def _has_python_dtypes(file: str) -> bool:
+    return bool(_AS_DTYPE.search("".join(linecache.getlines(file))))
 
 
 def _uncached(cached: Any) -> Any:
@@ -103,7 +152,7 @@ def _holds_size(item: Any) -> bool:
 
 @contextmanager
 def shimmed_builtins() -> Iterator[None]:
-    """Shadow `int`, `len`, `math` and caches in every user module while tracing."""
+    """Shadow `int`, `float`, `len`, `math` and caches in every user module while tracing."""
     done: list[tuple[ModuleType, str, Any]] = []
     standard = (sys.base_prefix + "/lib/python3.", sys.prefix + "/lib/python3.")
     for name, module in list(sys.modules.items()):
@@ -114,7 +163,10 @@ def shimmed_builtins() -> Iterator[None]:
             continue
         if file.startswith(standard) and "site-packages" not in file:
             continue
-        for key, stand_in in (("int", _Int), ("len", _len)):
+        stand_ins = {"int": _Int, "float": _Float, "len": _len}
+        if _has_python_dtypes(file):
+            stand_ins = {"len": _len}
+        for key, stand_in in stand_ins.items():
             if key not in vars(module):
                 done.append((module, key, None))
                 vars(module)[key] = stand_in
@@ -122,6 +174,9 @@ def shimmed_builtins() -> Iterator[None]:
             if type(held) is functools._lru_cache_wrapper:
                 done.append((module, key, held))
                 vars(module)[key] = _uncached(held)
+            elif type(held) is BuiltinFunctionType and held in _FUNCTIONS:
+                done.append((module, key, held))
+                vars(module)[key] = _FUNCTIONS[held]
         if vars(module).get("math") is math:
             done.append((module, "math", math))
             vars(module)["math"] = _MATH

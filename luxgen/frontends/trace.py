@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -324,8 +325,10 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         """Run one call that stays whole and record it."""
         if call.name.endswith("dropout") and call.args.get("p") == 0.0:
             return func(*args, **kwargs)  # torch gives back its input
-        before = {k: to_arg(v, self.arg) for k, v in call.args.items()}
         sources = list(tensors_in(list(call.args.values())))
+        if not sources and any(isinstance(a, np.ndarray) for a in call.args.values()):
+            return func(*args, **kwargs)  # a constant, held where it's used
+        before = {k: to_arg(v, self.arg) for k, v in call.args.items()}
         out = func(*args, **kwargs)
         if not isinstance(out, torch.Tensor) and not any(True for _ in tensors_in(out)):
             if call.inplace and sources:

@@ -236,6 +236,10 @@ def _steers_nothing(item: Record) -> bool:
 def _free(dim: Any) -> bool:
     if not isinstance(dim, Dim):
         return False
+    if dim.text.startswith("_0.shape["):
+        axis = int(dim.text[len("_0.shape[") : -1])
+        value = dim.args[0]
+        return bool(value.shape[axis] != value.witness[axis])
     return any(_free(a) for a in dim.args) or any(
         isinstance(a, Value) and a.shape != a.witness for a in dim.args
     )
