@@ -45,7 +45,7 @@ class _Number(type):
     def __hash__(cls) -> int:
         return hash(cls.own)
 
-    def __or__(cls, other: Any) -> Any:  # type: ignore[override]
+    def __or__(cls, other: Any) -> Any:
         return cls.own | other
 
     def __ror__(cls, other: Any) -> Any:

@@ -268,7 +268,7 @@ def test_one_value_per_channel_raises_as_torch_does(shape: tuple[int, ...]) -> N
 def test_layers_as_templates() -> None:
     x = Value("float32", (2, 3, 4))
     rows = [
-        ("batch_norm_layer", {"ps": ...}, "batch_norm_layer(input, ps, state)"),
+        ("batch_norm_layer", {"ps": (x, x)}, "batch_norm_layer(input, ps, state)"),
         (
             "batch_norm_layer",
             {"ps": None, "momentum": None, "eps": 1e-3},
