@@ -34,6 +34,13 @@ def same_text(made: str, wanted: str) -> None:
     assert made == textwrap.dedent(wanted).strip("\n")
 
 
+BIAS = """
+    def f(x: Array, weight: Array, bias: Array | None = None) -> Array:
+        y = x @ weight
+        return y if bias is None else y + bias
+    """
+
+
 def test_float_arithmetic_with_arrays_stays() -> None:
     helper = "def f(x: Array, *, alpha: float = 1.0) -> Array:\n    return alpha * x\n"
     assert "return 1.0 * x" in one(
