@@ -85,6 +85,9 @@ class _Double(TorchFunctionMode):
 
 def _widened(item: Any) -> Any:
     if isinstance(item, torch.Tensor):
+        if isinstance(item, nn.Parameter) and item.dtype is torch.float32:
+            # NumPy's memory is used again at once; torch's aligned blocks pile up.
+            return torch.from_numpy(item.detach().numpy().astype(np.float64))
         return (
             item.double()
             if item.dtype in _HALVES
