@@ -11,7 +11,7 @@ import torch
 
 from luxgen.frontends.bind import bind, dtype_name
 from luxgen.ir.program import Op
-from luxgen.ir.values import Arg, Dim, Leaf, Value, atoms, map_arg
+from luxgen.ir.values import Arg, Dim, Leaf, Node, Value, atoms, map_arg
 from luxgen.passes.vjp import vjps
 from luxgen.passes.vjp.row import Row
 from luxgen.passes.vjp.terms import Tape, Term, settled
@@ -21,17 +21,23 @@ from luxgen.targets.numpy.rules.op import Op as View
 from tests.ops.opcheck import compare, evaluate
 
 
+class Weights(tuple[torch.Tensor, ...]):
+    """All parameters of a layer as one argument: a Node in the IR."""
+
+
 class Interpreter:
     """Evaluates ops of the IR by the NumPy rules; values live in `arrays`."""
 
-    def __init__(self) -> None:
-        self.arrays: dict[Value, Any] = {}
+    def __init__(self, state: Any = None) -> None:
+        self.arrays: dict[Any, Any] = {}
         self.texts: list[str] = []
+        self.state = state
 
     def run(self, op: Op) -> None:
         view = View(op.name, dict(op.args), op.outs, op.overload)
-        text = template(view)
-        scope: dict[str, Any] = {}
+        stateful = op.state is not None
+        text = template(view, stateful=stateful)
+        scope: dict[str, Any] = {"state": self.state} if stateful else {}
 
         def show(item: Any) -> ast.expr:
             if isinstance(item, Dim):
@@ -43,7 +49,8 @@ class Interpreter:
 
         shown = ast.unparse(substitute(text, view.args, show))
         self.texts.append(shown)
-        self._bind(op.result, evaluate(shown, scope))
+        found = evaluate(shown, scope)
+        self._bind(op.result, found[0] if stateful else found)
 
     def _bind(self, result: Arg, found: Any) -> None:
         if isinstance(result, Value):
@@ -59,12 +66,40 @@ def check_vjp(func: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     Tensors with `requires_grad` get gradients. Returns the backward's text.
     """
     call = bind(func, args, kwargs)
-    interpreter = Interpreter()
+    op = Op(call.name, call.args, None, call.overload)
+    return _check(op, lambda a, k: func(*a, **k), (args, kwargs))
+
+
+def check_stateful(
+    name: str, args: dict[str, Any], state: Any, reference: Callable[..., Any]
+) -> str:
+    """check_vjp of the op `name` that reads `state`.
+
+    `reference(**args)` computes it by torch, with the numbers that `state` draws.
+    """
+    op = Op(name, args, None, state=("layer",))
+    return _check(op, lambda a, k: reference(**k), ((), args), state)
+
+
+def _check(
+    op: Op, func: Callable[[Any, Any], Any], call: tuple[Any, Any], state: Any = None
+) -> str:
+    args, kwargs = call
+    interpreter = Interpreter(state)
     values: dict[int, Value] = {}
+    held: dict[Node, Weights] = {}
 
     def visit(item: Any) -> Any:
         if isinstance(item, torch.dtype):
             return dtype_name(item)
+        if isinstance(item, Weights):
+            node = Node(("layer",), "ps", tuple(
+                Leaf(("layer", str(k)), "ps", dtype_name(t.dtype), tuple(t.shape))
+                for k, t in enumerate(item)
+            ))  # fmt: skip
+            held[node] = item
+            interpreter.arrays[node] = tuple(t.detach().numpy().copy() for t in item)
+            return node
         if not isinstance(item, torch.Tensor):
             return item
         if id(item) not in values:
@@ -75,10 +110,10 @@ def check_vjp(func: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             )
         return values[id(item)]
 
-    bound = {name: map_arg(visit, value) for name, value in call.args.items()}
+    bound = {name: map_arg(visit, value) for name, value in op.args.items()}
     leaves = [t for t in atoms((args, kwargs)) if isinstance(t, torch.Tensor)]
     wanted = [t for t in dict.fromkeys(leaves) if t.requires_grad]
-    out = func(*args, **kwargs)
+    out = func(args, kwargs)
     flat = [t for t in _tensors(out)]
     result = map_arg(
         lambda t: (
@@ -88,7 +123,7 @@ def check_vjp(func: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
         ),
         tuple(out) if isinstance(out, (tuple, list)) else out,
     )
-    op = Op(call.name, bound, result, call.overload)
+    op.args, op.result = bound, result
     cotangents = [torch.randn_like(t) if t.requires_grad else None for t in flat]
     given = []
     tape = Tape()
@@ -100,15 +135,20 @@ def check_vjp(func: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
         interpreter.arrays[d] = cotangent.resolve_conj().numpy()
         given.append(Term(d, tape))
     contributions: dict[Value, list[Term]] = {}
+    trees: dict[Node, Term] = {}
     for name, terms in vjps()[op.name](Row(op, tuple(given), tape)).items():
         pairs = zip(_flat(bound[name]), _flat(terms), strict=True)
         for value, term in pairs:
+            if isinstance(value, Node) and term is not None:
+                trees.setdefault(value, term)
             tensor = isinstance(value, (Value, Leaf))
             if tensor and term is not None and np.dtype(value.dtype).kind in "fc":
-                found = settled(term, Term(value, tape))
-                contributions.setdefault(value, []).append(found)
+                fitted = settled(term, Term(value, tape))
+                contributions.setdefault(value, []).append(fitted)
     interpreter.run(op)
-    before = {v: np.array(a) for v, a in interpreter.arrays.items() if v in values.values()}
+    before = {
+        v: np.array(a) for v, a in interpreter.arrays.items() if v in values.values()
+    }
     for item in tape.items:
         assert isinstance(item, Op)
         interpreter.run(item)
@@ -116,20 +156,25 @@ def check_vjp(func: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
         np.testing.assert_array_equal(interpreter.arrays[value], array)
     text = "\n".join(interpreter.texts)
     low = _autograd(func, args, kwargs, wanted, cotangents)
-    doubled, double_wanted, high_cotangents = _doubled((args, kwargs), wanted, cotangents)
+    doubled, double_wanted, high_cotangents = _doubled(
+        (args, kwargs), wanted, cotangents
+    )
     high = _autograd(func, *doubled, double_wanted, high_cotangents)
-    for tensor, a, b in zip(wanted, low, high, strict=True):
-        value = values[id(tensor)]
+    found: dict[int, list[Any]] = {}
+    for key, value in values.items():
         terms = contributions.get(value, [])
+        found[key] = [interpreter.arrays[t.arg] for t in terms]
+    for node, term in trees.items():
+        pairs = zip(held[node], interpreter.arrays[term.arg], strict=True)
+        found |= {id(tensor): [array] for tensor, array in pairs}
+    for tensor, a, b in zip(wanted, low, high, strict=True):
+        arrays = found[id(tensor)]
         if a is None:
-            assert not terms or not any(np.any(interpreter.arrays[t.arg]) for t in terms)
+            assert not any(np.any(array) for array in arrays), text
             continue
         zeros = np.zeros(tuple(tensor.shape), dtype_name(tensor.dtype))
-        ours = sum((interpreter.arrays[t.arg] for t in terms), start=zeros)
-        assert all(
-            np.asarray(interpreter.arrays[t.arg]).shape == zeros.shape for t in terms
-        ), text
-        compare(ours, a, b, text)
+        assert all(np.asarray(array).shape == zeros.shape for array in arrays), text
+        compare(sum(arrays, start=zeros), a, b, text)
     return text
 
 
@@ -144,7 +189,7 @@ def _tensors(out: Any) -> list[torch.Tensor]:
 
 
 def _autograd(func: Any, args: Any, kwargs: Any, wanted: Any, cotangents: Any) -> Any:
-    out = [t for t in _tensors(func(*args, **kwargs))]
+    out = _tensors(func(args, kwargs))
     pairs = [(t, c) for t, c in zip(out, cotangents, strict=True) if c is not None]
     return torch.autograd.grad(
         [t for t, _ in pairs], wanted, [c for _, c in pairs], allow_unused=True
@@ -155,6 +200,8 @@ def _doubled(call: Any, wanted: Any, cotangents: Any) -> Any:
     known: dict[int, torch.Tensor] = {}
 
     def visit(item: Any) -> Any:
+        if isinstance(item, Weights):
+            return Weights(visit(t) for t in item)
         if isinstance(item, torch.Tensor):
             if id(item) not in known:
                 wide = item.detach()
