@@ -339,8 +339,11 @@ class Term:
         return self.tape.op(name, like=self, **self.both(sizes), **args)
 
     def __matmul__(self, other: Term) -> Term:
+        """The matrix product, of vectors too: `np.matmul`'s rules."""
+
         def sizes(a: Shape, b: Shape) -> Shape:
-            return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
+            batch = np.broadcast_shapes(a[:-2], b[:-2])
+            return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
         return self.tape.op(
             "matmul", like=self, shape=sizes(self.shape, other.shape),

@@ -1,0 +1,7 @@
+"""Rules of the ops that gradients of table look-ups add."""
+
+from __future__ import annotations
+
+from luxgen.targets.numpy.rules.op import CALL, Rule
+
+RULES: dict[str, Rule] = {"embedding_backward": CALL}
