@@ -86,6 +86,8 @@ def transpile(
     kwargs: Mapping[str, Any] | None = None,
     *,
     target: str = "numpy",
+    grad: bool = False,
+    loss: str | None = None,
     name: str | None = None,
     check: bool = True,
 ) -> Generated:
@@ -96,7 +98,7 @@ def transpile(
     translated, VerificationError where the result would differ from torch.
     """
     if isinstance(model, (str, os.PathLike)):
-        return _from_path(os.fspath(model), target, name, check)
+        return _from_path(os.fspath(model), target, name, check, grad, loss)
     _known_target(target)
     if isinstance(args, torch.Tensor):
         args = (args,)
@@ -106,6 +108,7 @@ def transpile(
         _, init = trace_initial(lambda: _drawn_anew(live))
     called = identifier(name or type(live).__name__)
     made = _Job(live, args, dict(kwargs or {}), called, init)
+    made.grad, made.loss = grad or loss is not None, loss
     made.header = _live_header(live)
     generated = made.run(check, lambda _: None)
     generated.weights = {n: np.array(w) for n, w in generated.weights.items()}
@@ -121,6 +124,8 @@ def transpile_file(
     weights: Mapping[str, Array] | None = None,
     verify: bool = True,
     keep_weights: bool = True,
+    grad: bool = False,
+    loss: str | None = None,
     progress: Progress = lambda _: None,
 ) -> Generated:
     """Translate the model of a file, with `setup` traced from its constructor."""
@@ -133,6 +138,7 @@ def transpile_file(
     model, args, kwargs = in_float32(model, inputs.args, inputs.kwargs)
     job = _Job(model, args, kwargs, name or loaded.name, init)
     job.asked = _asked(inputs)
+    job.grad, job.loss = grad or loss is not None, loss
     job.header = _file_header(loaded, verify)
     made = job.run(verify, progress)
     if weights is None:  # random: setup makes them again, but for what it can't
@@ -142,13 +148,22 @@ def transpile_file(
     return made
 
 
-def _from_path(path: str, target: str, name: str | None, check: bool) -> Generated:
+def _from_path(
+    path: str,
+    target: str,
+    name: str | None,
+    check: bool,
+    grad: bool,
+    loss: str | None,
+) -> Generated:
     from luxgen.frontends.inputs import resolve_inputs
     from luxgen.frontends.instance import load as load_model
 
     loaded = load_model(path)
     inputs = resolve_inputs(loaded, loaded.build(), [], loaded.config)
-    return transpile_file(loaded, inputs, target=target, name=name, verify=check)
+    return transpile_file(
+        loaded, inputs, target=target, name=name, verify=check, grad=grad, loss=loss
+    )
 
 
 def _known_target(target: str) -> None:
@@ -166,14 +181,17 @@ class _Job:
     name: str
     init: InitProgram
     asked: dict[tuple[int, int], str] | None = None
+    grad: bool = False
+    loss: str | None = None
     header: Header = field(default_factory=lambda: Header("", "luxgen transpile"))
 
     def run(self, check: bool, progress: Progress) -> Generated:
         """Trace, print, verify; VerificationError where torch disagrees."""
         progress("tracing")
         built = build(
-            self.model, self.args, self.kwargs, names=self.asked, has_rule=has_rule
-        )
+            self.model, self.args, self.kwargs, names=self.asked, has_rule=has_rule,
+            gradients=self.grad,
+        )  # fmt: skip
         built.program.name = self.name
         sites = [site_on(*refusal) for refusal in refusals(built.program)]
         if sites:

@@ -21,7 +21,8 @@ from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_n
 from luxgen.frontends.unseen import other_values, unseen_sites
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.program import Program
-from luxgen.passes.cleanup import clean
+from luxgen.passes.autodiff import differentiate
+from luxgen.passes.cleanup import clean, clean_stops
 from luxgen.passes.effects import mark
 from luxgen.passes.escapes import export
 from luxgen.passes.functions import to_function
@@ -48,12 +49,14 @@ def build(
     *,
     names: dict[tuple[int, int], str] | None = None,
     has_rule: HasRule = every_rule,
+    gradients: bool = False,
 ) -> Built:
     """Trace `model` in both modes at two sizes and build its program.
 
     `names` gives the sizes that the user asked to stay free, by (tensor, axis);
     without it every size that the model's own code leaves free stays free. Ops for
     which `has_rule` is false are taken apart into the ATen ops they are made of.
+    With `gradients` the program also has the functions with pullbacks.
     Raises UnsupportedError with all places that can't be translated.
     """
     sizes = choose(model, args, kwargs, names)
@@ -84,17 +87,23 @@ def build(
     main = to_function(root)
     for function in callees_first(main):
         mark(function)
-        clean(function)
+        clean(function, gradients=gradients)
     constants = {**test.constants, **train.constants}
     ps, st = build_trees(model, main, constants)
     unify_optional(main, ps, st)
-    functions = run(main)
+    functions = run(main, gradients=gradients)
     frees = {(s.values[0], s.values[1]): s.name for s in free}
     unsaved = unsaved_names(model) | {".".join(path) for path in constants}
     program = Program(
         functions, type(model).__name__, ps, st, frees, tied_names(model),
         layers_of(model), unsaved,
     )  # fmt: skip
+    if gradients:
+        program.vjps, refusals = differentiate(functions)
+        for function in (*functions, *program.vjps):
+            clean_stops(function)
+        if refusals:
+            raise UnsupportedError([site_on(*refusal) for refusal in refusals])
     fixed = [*fixed, *_given_numbers(train)]
     return Built(program, args, kwargs, free, fixed, constants)
 

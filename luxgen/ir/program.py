@@ -37,6 +37,7 @@ class Op:
     owner: str = ""
     closes: bool = False
     line: Line = ("", 0)
+    stops: bool = False  # run under torch.no_grad: gradients end here
 
     @property
     def outs(self) -> tuple[Value, ...]:
@@ -84,7 +85,10 @@ class Branch:
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A call of another function; `args` follow its parameters."""
+    """A call of another function; `args` follow its parameters.
+
+    With a `pullback` the callee is a function that also returns one: this value.
+    """
 
     function: Function
     path: Path
@@ -92,10 +96,13 @@ class Call:
     result: Arg
     options: dict[str, Arg] = field(default_factory=dict)
     line: Line = ("", 0)
+    stops: bool = False  # run under torch.no_grad: gradients end here
+    pullback: Value | None = None
 
     @property
     def outs(self) -> tuple[Value, ...]:
-        return tuple(a for a in atoms(self.result) if isinstance(a, Value))
+        made = tuple(a for a in atoms(self.result) if isinstance(a, Value))
+        return made if self.pullback is None else (*made, self.pullback)
 
 
 @dataclass(eq=False, slots=True)
@@ -104,6 +111,7 @@ class Loop:
 
     In the body, paths that begin with `path` hold "*" for the index. `carried` lists
     (value inside, value before the loop, value at the end of the body, result).
+    For the way back, the values in `saved` are kept for each iteration on the `tape`.
     """
 
     path: Path
@@ -111,9 +119,54 @@ class Loop:
     stop: int
     body: list[Item]
     carried: list[tuple[Value, Arg, Arg, Value]]
+    saved: list[Arg] = field(default_factory=list)
+    tape: Value | None = None
 
 
-Item = Op | Call | Branch | Loop | Write | Guard
+@dataclass(eq=False, slots=True)
+class Pull:
+    """The way back through an earlier Call: cotangents in, cotangents out.
+
+    `given` follows the pullback's params, `results` its outs; `tree` is the cotangent
+    of the callee's `ps` at `path`.
+    """
+
+    function: Function
+    pullback: Arg
+    path: Path
+    given: list[Arg]
+    results: list[Value]
+    tree: Value | None
+    line: Line = ("", 0)
+
+    @property
+    def outs(self) -> tuple[Value, ...]:
+        return (*self.results, *(() if self.tree is None else (self.tree,)))
+
+
+Cotangents = dict[Path, Arg]
+"""Cotangents of leaves and of whole nodes of `ps`, by path; no path is below another."""
+
+
+@dataclass(eq=False, slots=True)
+class Unwind:
+    """A Loop's way back, over its tape from the last iteration to the first.
+
+    `saved` are the values inside that the tape gives, in the order of the loop's own;
+    `carried` is as a Loop's. `leaves` are cotangents of the element's leaves, gathered
+    for all elements in the result `trees`.
+    """
+
+    loop: Loop
+    tape: Arg
+    saved: list[Value]
+    body: list[Item]
+    carried: list[tuple[Value, Arg, Arg, Value]]
+    leaves: Cotangents = field(default_factory=dict)
+    trees: Value | None = None
+
+
+Item = Op | Call | Branch | Loop | Write | Guard | Pull | Unwind
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +176,24 @@ class Param:
     name: str
     arg: Arg
     required: bool = True
+
+
+@dataclass(eq=False)
+class Pullback:
+    """A function's way back: cotangents of its results -> those of what it was given.
+
+    `params` are the cotangents of the values `of` in the function's result; `results`
+    are the cotangents of the parameters' values `outs`, and `ps` those of its leaves.
+    `like` maps each cotangent that has a name to the value that it is named after.
+    """
+
+    of: list[Value]
+    params: list[Value]
+    body: list[Item]
+    outs: list[Value]
+    results: list[Arg]
+    ps: Cotangents | None
+    like: dict[Value, Arg] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -145,6 +216,8 @@ class Function:
     reads_st: bool = False
     updates: bool = False
     complete: bool = False  # its own instance has every optional child
+    pullback: Pullback | None = None
+    plain: Function | None = None  # the same without its pullback
 
 
 @dataclass(eq=False)
@@ -154,7 +227,8 @@ class Program:
     `frees` names the sizes that stay free, by their value in both traces; `tied`
     maps each further state_dict name of a leaf to its first one; `layers` are the
     model's children and how torch prints them, for the module's table; `unsaved`
-    names the buffers and constants that state_dict leaves out.
+    names the buffers and constants that state_dict leaves out. `vjps` are the functions
+    with a pullback, in the order of their definition; empty without gradients.
     """
 
     functions: list[Function]
@@ -165,6 +239,7 @@ class Program:
     tied: dict[str, str] = field(default_factory=dict)
     layers: tuple[tuple[str, str], ...] = ()
     unsaved: frozenset[str] = frozenset()
+    vjps: list[Function] = field(default_factory=list)
 
     @property
     def main(self) -> Function:
@@ -178,7 +253,7 @@ def items_in(items: list[Item]) -> Iterator[Item]:
         if isinstance(item, Branch):
             yield from items_in(item.training)
             yield from items_in(item.testing)
-        elif isinstance(item, Loop):
+        elif isinstance(item, (Loop, Unwind)):
             yield from items_in(item.body)
 
 
@@ -195,24 +270,32 @@ def args_of(item: Item) -> Iterator[Arg]:
     elif isinstance(item, Branch):
         for _, training, testing in item.joins:
             yield from atoms((training, testing))
+    elif isinstance(item, Pull):
+        yield from atoms((item.pullback, item.given))
     else:
         for _, before, after, _ in item.carried:
             yield from atoms((before, after))
+        if isinstance(item, Unwind):
+            yield from atoms((item.tape, tuple(item.leaves.values())))
+        else:
+            yield from atoms(item.saved)
 
 
 def outs_of(item: Item) -> tuple[Value, ...]:
     """The values an item defines for those after it."""
-    if isinstance(item, (Op, Call)):
+    if isinstance(item, (Op, Call, Pull)):
         return item.outs
     if isinstance(item, Branch):
         return tuple(value for value, _, _ in item.joins)
-    if isinstance(item, Loop):
-        return tuple(result for *_, result in item.carried)
+    if isinstance(item, (Loop, Unwind)):
+        more = item.tape if isinstance(item, Loop) else item.trees
+        made = tuple(result for *_, result in item.carried)
+        return (*made, more) if isinstance(more, Value) else made
     return ()
 
 
 __all__ = [
-    "Arg", "Branch", "Call", "Dim", "Function", "Guard", "Item", "Leaf", "Loop",
-    "Node", "Op", "Param", "Path", "Program", "Value", "Write", "args_of",
-    "items_in", "outs_of",
+    "Arg", "Branch", "Call", "Cotangents", "Dim", "Function", "Guard", "Item", "Leaf",
+    "Loop", "Node", "Op", "Param", "Path", "Program", "Pull", "Pullback", "Unwind",
+    "Value", "Write", "args_of", "items_in", "outs_of",
 ]  # fmt: skip

@@ -21,25 +21,36 @@ from luxgen.ir.program import (
 from luxgen.ir.values import Arg, Dim, Value, atoms, map_arg
 from luxgen.passes.functions import rewrite
 
-SAME = frozenset(
-    {"contiguous", "detach", "clone", "alias", "identity", "data", "positive", "cpu"}
-)
+SAME = frozenset({"contiguous", "clone", "alias", "identity", "positive", "cpu"})
+STOPS = frozenset({"detach", "data"})  # the same too, but for gradients
 
 
-def clean(function: Function) -> None:
-    """Forward copies and drop dead steps, in `function` alone."""
-    _forward(function)
+def clean(function: Function, *, gradients: bool = False) -> None:
+    """Forward copies and drop dead steps, in `function` alone.
+
+    Where gradients end matters only if there are any.
+    """
+    _forward(function, SAME if gradients else SAME | STOPS)
+    if not gradients:
+        for item in items_in(function.body):
+            if isinstance(item, (Op, Call)):
+                item.stops = False
     live = _live(function)
     function.body = _kept(function.body, live)
 
 
-def _forward(function: Function) -> None:
+def clean_stops(function: Function) -> None:
+    """Forward what only ended gradients, once the pullbacks are made."""
+    _forward(function, STOPS)
+
+
+def _forward(function: Function, copies: frozenset[str]) -> None:
     """Copies: NumPy values are never written to, so a copy is the thing itself."""
     same: dict[Value, Arg] = {}
     for item in items_in(function.body):
         if (
             isinstance(item, Op)
-            and item.name in SAME
+            and item.name in copies
             and isinstance(item.result, Value)
         ):
             source = item.args.get("input")
@@ -118,4 +129,4 @@ def _kept(items: list[Item], live: set[int]) -> list[Item]:
     return kept
 
 
-__all__ = ["clean"]
+__all__ = ["clean", "clean_stops"]

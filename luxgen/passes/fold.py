@@ -47,8 +47,10 @@ SIZES_MATTER = frozenset({
 })  # fmt: skip
 
 
-def fold(main: Function) -> list[Function]:
+def fold(main: Function, *, broadcasts: bool = False) -> list[Function]:
     """Merge equal functions below `main`; returns all that remain, callees first.
+
+    With `broadcasts` only where operands are broadcast alike, which gradients undo.
 
     Works from the leaves of the call tree up, so that a caller's key already knows
     its callees' merged functions and options.
@@ -60,7 +62,7 @@ def fold(main: Function) -> list[Function]:
         heights[function] = 1 + max(below, default=0)
     for height in range(1, heights[main] + 1):
         level = [f for f, h in heights.items() if h == height]
-        remaining += _merge_level(level, list(heights))
+        remaining += _merge_level(level, list(heights), broadcasts)
     return remaining
 
 
@@ -76,10 +78,12 @@ def _calls(function: Function) -> list[Call]:
     return [item for item in items_in(function.body) if isinstance(item, Call)]
 
 
-def _merge_level(level: list[Function], every: list[Function]) -> list[Function]:
+def _merge_level(
+    level: list[Function], every: list[Function], broadcasts: bool
+) -> list[Function]:
     groups: dict[str, list[tuple[Function, list[Constant]]]] = {}
     for function in level:
-        key = _Key(function)
+        key = _Key(function, broadcasts)
         groups.setdefault(key.text, []).append((function, key.constants))
     owner: dict[Function, Function] = {}
     options: dict[Function, dict[str, Any]] = {}
@@ -148,7 +152,8 @@ Constant = tuple[dict[str, Any], str, Any]  # where it stands, under which name,
 class _Key:
     """A function's structure as text, with liftable constants taken out."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, broadcasts: bool = False) -> None:
+        self.broadcasts = broadcasts
         self.constants: list[Constant] = []
         self.numbers: dict[Value, int] = {}
         self.values: list[Value] = []
@@ -171,12 +176,16 @@ class _Key:
                     args.append((name, self.show(arg)))
             if item.name in SIZES_MATTER:
                 args.append(("sizes", _pattern(item)))
-            return item.name, args, self.show(item.result), item.state, item.kind
+            elif self.broadcasts:
+                args.append(("ones", _ones(item)))
+            shown = self.show(item.result)
+            return item.name, args, shown, item.state, item.kind, item.stops
         if isinstance(item, Call):
             for name, value in sorted(item.options.items()):
                 self.constants.append((item.options, name, value))
             callee = item.function.class_name, id(item.function), item.path
-            return "call", callee, self.show(item.args), self.show(item.result)
+            shown = self.show(item.args), self.show(item.result)
+            return "call", callee, *shown, item.stops
         if isinstance(item, Branch):
             sides = (
                 [self.item(i) for i in item.training],
@@ -232,6 +241,17 @@ def _pattern(op: Op) -> list[list[Any]]:
                 ["1" if s == (1, 1) else seen.setdefault(s, len(seen)) for s in sizes]
             )
     return pattern
+
+
+def _ones(op: Op) -> list[list[bool]]:
+    """Where the tensors of an op that broadcasts have size 1."""
+    tensors = [a for a in args_of(op) if isinstance(a, (Value, Leaf))]
+    if len({(a.shape, a.witness) for a in tensors}) < 2:
+        return []
+    return [
+        [s == (1, 1) for s in zip(a.shape, a.witness or a.shape, strict=True)]
+        for a in tensors
+    ]
 
 
 def _plain(arg: Any) -> Any:

@@ -20,6 +20,8 @@ from luxgen.ir.program import (
     Op,
     Param,
     Path,
+    Pull,
+    Unwind,
     Write,
     args_of,
     items_in,
@@ -225,11 +227,21 @@ def _resolve_sizes(function: Function) -> None:
 
 
 def rewrite(function: Function, visit: Any) -> None:
-    """Apply `visit` to every atom that the function's items and result read."""
-    for item in items_in(function.body):
-        _rewrite_item(item, visit)
+    """Apply `visit` to every atom that the function and its pullback read."""
+    rewrite_items(function.body, visit)
     function.result = map_arg(visit, function.result)
+    if (pullback := function.pullback) is not None:
+        rewrite_items(pullback.body, visit)
+        pullback.of = [visit(v) for v in pullback.of]
+        pullback.results = map_arg(visit, pullback.results)
+        pullback.ps = pullback.ps and map_arg(visit, pullback.ps)
     function.names = {_name_key(k, visit): v for k, v in function.names.items()}
+
+
+def rewrite_items(items: list[Item], visit: Any) -> None:
+    """Apply `visit` to every atom that the items read, those inside others included."""
+    for item in items_in(items):
+        _rewrite_item(item, visit)
 
 
 def _name_key(key: Any, visit: Any) -> Any:
@@ -250,6 +262,16 @@ def _rewrite_item(item: Item, visit: Any) -> None:
         item.joins = [
             (value, map_arg(visit, a), map_arg(visit, b)) for value, a, b in item.joins
         ]
+    elif isinstance(item, Pull):
+        item.pullback, item.given = visit(item.pullback), map_arg(visit, item.given)
+    else:
+        item.carried = [
+            (inside, map_arg(visit, first), map_arg(visit, last), result)
+            for inside, first, last, result in item.carried
+        ]
+        if isinstance(item, Unwind):
+            item.tape = visit(item.tape)
+            item.leaves = {p: map_arg(visit, d) for p, d in item.leaves.items()}
 
 
 def _capture(function: Function) -> list[Arg]:

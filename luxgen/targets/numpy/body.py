@@ -16,6 +16,8 @@ from luxgen.ir.program import (
     Op,
     Param,
     Path,
+    Pull,
+    Unwind,
     Write,
     args_of,
     items_in,
@@ -114,6 +116,13 @@ class Body:
         expression = self.call(item) if isinstance(item, Call) else self.op(item)
         return self.probe(item, expression) if self.probe else expression
 
+    def backward(self, item: Pull | Unwind) -> None:
+        """Steps of a pullback: a Body of a function that has one writes them."""
+        raise NotImplementedError
+
+    def keep(self, loop: Loop) -> None:
+        """After an iteration: what its way back needs goes onto the tape."""
+
     def op(self, op: Op) -> ast.expr:
         view = View(op.name, op.args, op.outs, op.overload)
         text = template(view, stateful=op.state is not None)
@@ -173,6 +182,8 @@ class Body:
                 self.branch(item)
             elif isinstance(item, Loop):
                 self.loop(item)
+            elif isinstance(item, (Pull, Unwind)):
+                self.backward(item)
             elif id(item) not in self.schedule.inlined:
                 self.assign(item)
             self._emit_sizes(self.schedule.position[id(item)])
@@ -186,6 +197,10 @@ class Body:
             name = self._state_name(path)
             target = f"{target}, {name}" if "," not in target else f"({target}), {name}"
             self._replace_state(path, ast.Name(name))
+        if isinstance(item, Call) and item.pullback is not None:
+            pull = self.schedule.name(item.pullback) or "_"
+            open_ = "," in target and not item.function.updates
+            target = f"({target}), {pull}" if open_ else f"{target}, {pull}"
         comment = self.shapes(item.result) if isinstance(item.result, Value) else ""
         self.line(f"{target} = {ast.unparse(expression)}{comment}")
         while self.unpacked:
@@ -325,6 +340,8 @@ class Body:
         for path in touched:
             collected[path] = self._fresh(self._state_name(path))
             self.line(f"{collected[path]} = []")
+        if loop.tape is not None:
+            self.line(f"{self.schedule.name(loop.tape)} = []")
         heads = ", ".join(variables)
         if len(columns) == 1:
             self.line(f"for {heads} in {columns[0]}:")
@@ -333,6 +350,7 @@ class Body:
         self.indent += 1
         outer = dict(self.states)
         self.items(loop.body)
+        self.keep(loop)
         self._assign_all([(r, self.arg(after)) for _, _, after, r in loop.carried])
         star = (*loop.path, "*")
         for path in touched:
@@ -375,7 +393,15 @@ class Body:
             variable = self._fresh(f"{kind}_i")
             variables.append(variable)
             self.access.aliases[(kind, star)] = variable
-        for item in loop.body:
+        self._option_columns(loop.body, columns, variables)
+        touched = [loop.path] if _writes_state(loop) else []
+        return columns, variables, touched
+
+    def _option_columns(
+        self, items: list[Item], columns: list[str], variables: list[str]
+    ) -> None:
+        """Constants that differ between the iterations."""
+        for item in items:
             holder = item.args if isinstance(item, Op) else getattr(item, "options", {})
             for name, value in list(holder.items()):
                 if isinstance(value, Option) and isinstance(value.value, tuple):
@@ -383,8 +409,6 @@ class Body:
                     columns.append(ast.unparse(constant(value.value, self._show_any)))
                     variables.append(variable)
                     holder[name] = Option(variable, value.value)
-        touched = [loop.path] if _writes_state(loop) else []
-        return columns, variables, touched
 
     def _note_unlike(self, loop: Loop) -> None:
         tree = self.access.tree("st", loop.path)
@@ -526,5 +550,6 @@ def _writes_state(loop: Loop) -> bool:
 
 
 def _used_dims(function: Function) -> set[Dim]:
-    items = [a for i in items_in(function.body) for a in args_of(i)]
+    back = [] if function.pullback is None else function.pullback.body
+    items = [a for i in items_in([*function.body, *back]) for a in args_of(i)]
     return {a for a in [*items, *atoms(function.result)] if isinstance(a, Dim)}

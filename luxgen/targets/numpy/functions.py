@@ -13,6 +13,7 @@ from luxgen.targets.numpy.access import Access
 from luxgen.targets.numpy.body import Body, Probe
 from luxgen.targets.numpy.helpers import helper_names
 from luxgen.targets.numpy.naming import safe, snake
+from luxgen.targets.numpy.pullback import VjpBody
 from luxgen.targets.numpy.sizes import comment, described, shape_of
 
 RESERVED = frozenset({
@@ -21,7 +22,7 @@ RESERVED = frozenset({
     "trainmode", "testmode", "ravel", "unravel", "leaves", "prod", "Array", "Leaf",
     "Any", "NamedTuple", "Callable", "Mapping", "Iterator", "sliding_window_view",
     "Params", "State", "INPUTS", "OUTPUTS", "NUM_PARAMETERS", "TIED", "repeat",
-    "_params", "_state", "NDArray", "ArrayLike", "TypeAlias",
+    "_params", "_state", "vjp", "pullback", "Pullback", "value_and_grad", "NDArray", "ArrayLike", "TypeAlias",
 })  # fmt: skip
 
 
@@ -55,20 +56,32 @@ def name_functions(program: Program, taken: set[str]) -> None:
             name = f"{base}_{count}"
         used.add(name)
         function.name = name
+    for function in reversed(program.vjps):
+        if function is program.vjps[-1]:
+            function.name = "vjp"
+            continue
+        base = f"{function.plain.name if function.plain else 'x'}_vjp"
+        name, count = base, 1
+        while name in used:
+            count += 1
+            name = f"{base}_{count}"
+        used.add(name)
+        function.name = name
 
 
 def function_text(
     program: Program, function: Function, naming: Naming, probe: Probe | None = None
 ) -> str:
     """One function, with `ps` and `st` after the required arguments."""
-    names = {f.name for f in program.functions}
+    names = {f.name for f in (*program.functions, *program.vjps)}
     reserved = frozenset(RESERVED | helper_names() | names | set(function.options))
     trees = {
         kind: _at(tree, function)
         for kind, tree in (("ps", program.ps), ("st", program.st))
     }
     access = Access(trees)
-    body = Body(
+    kind = Body if function.pullback is None else VjpBody
+    body = kind(
         function,
         access,
         naming.merged(),
@@ -80,7 +93,8 @@ def function_text(
     for text, fields in access.by_text.items():
         naming.splats[f"{function.name}: {text}"] = len(fields)
     lines = [_without_long_comment(line) for line in lines]
-    if function is program.main and (checked := fixed_inputs(program)):
+    main = _is_main(program, function)
+    if main and (checked := fixed_inputs(program)):
         given = ", ".join(f"{p.name}={body.parameter(p)}" for p in checked)
         lines.insert(0, f"    check_sizes({given})")
     head = _signature(program, function, naming, body)
@@ -112,8 +126,12 @@ def _at(tree: Tree, function: Function) -> Tree | None:
     return found if isinstance(found, Tree) else None
 
 
+def _is_main(program: Program, function: Function) -> bool:
+    return function is program.main or function in program.vjps[-1:]
+
+
 def _signature(program: Program, function: Function, naming: Naming, body: Body) -> str:
-    main = function is program.main
+    main = _is_main(program, function)
     parts = [_parameter(p, body) for p in function.params if p.required or not main]
     optional = [p for p in function.params if not p.required and main]
     for kind, reads in (("ps", function.reads_ps), ("st", function.reads_st)):
@@ -134,6 +152,9 @@ def _signature(program: Program, function: Function, naming: Naming, body: Body)
             _at(program.st, function) or program.st, "State"
         )
         result = f"tuple[{result}, {'State' if main else state}]"
+    if function.pullback is not None:
+        inner = result[6:-1] if main or function.updates else result
+        result = f"tuple[{inner}, Pullback]"
     return f"def {function.name}({', '.join(parts)}) -> {result}:"
 
 
@@ -196,6 +217,8 @@ def _docstring(program: Program, function: Function) -> str:
         "varies" in v.names for _, a in values for v in atoms(a) if isinstance(v, Value)
     )
     title = _safe_text(f"{function.class_name}.forward")
+    if function.pullback is not None:
+        return f'"""{title} and its pullback."""'
     if not values or shared:
         return f'"""{title}."""'
     left = ", ".join(f"{n} {described(a, program.frees)}" for n, a in values)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from luxgen.ir.program import Call, Loop, Op, Path, args_of, items_in
+from luxgen.ir.program import Call, Loop, Op, Path, Unwind, args_of, items_in
 from luxgen.ir.values import Leaf, Node
 
 
-def kinds_read(loop: Loop, star: Path) -> set[str]:
+def kinds_read(loop: Loop | Unwind, star: Path) -> set[str]:
     """Which of "ps" and "st" are read below `star`, the element that the loop is at."""
     kinds: set[str] = set()
     for item in items_in(loop.body):

@@ -53,6 +53,7 @@ def module_text(
     functions = [
         function_text(program, f, naming, probe) for f in reversed(program.functions)
     ]
+    vjps = [function_text(program, f, naming) for f in reversed(program.vjps)]
     params, state = Builder("ps", ps), Builder("st", st)
     params_text, state_text = (
         params.expression(program.ps),
@@ -78,7 +79,7 @@ def module_text(
     made = _outside_text(init, unsaved, others)  # `_stored()` holds all of them
     stored = {**setup.stored, **made.stored}
     constants = _constants(made.lines) if unsaved else []
-    needed = "\n".join([*functions, *setup.lines, *constants])
+    needed = "\n".join([*functions, *vjps, *setup.lines, *constants])
     helpers = helper_texts(needed, extra=_state_kinds(program), splats=naming.splats)
     view: dict[str, Any] = {
         "source": header.source,
@@ -101,6 +102,7 @@ def module_text(
         ],
         "state_classes": helpers.classes,
         "functions": functions,
+        "vjps": vjps,
         "params": params_text,
         "state": state_text,
         "builders": builders,

@@ -58,6 +58,7 @@ class Names:
     def __init__(self, reserved: Iterable[str]) -> None:
         self.reserved = frozenset(reserved)
         self._spans: dict[str, list[tuple[int, int]]] = {}
+        self._numbered: dict[str, str] = {}  # x1: x
         self.chosen: dict[Value, str] = {}
 
     def give(self, value: Value, wanted: list[str], span: tuple[int, int]) -> str:
@@ -66,9 +67,10 @@ class Names:
         for name in candidates:
             if self._free(name, span):
                 return self._take(value, name, span)
-        base, count = candidates[0], 1
+        base, count = self._numbered.get(candidates[0], candidates[0]), 1
         while not self._free(f"{base}{count}", span):
             count += 1
+        self._numbered[f"{base}{count}"] = base
         return self._take(value, f"{base}{count}", span)
 
     def _free(self, name: str, span: tuple[int, int]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from luxgen.ir.program import (
     Branch,
     Call,
@@ -9,6 +11,9 @@ from luxgen.ir.program import (
     Item,
     Loop,
     Op,
+    Path,
+    Pullback,
+    Unwind,
     args_of,
     items_in,
     outs_of,
@@ -36,10 +41,13 @@ class Schedule:
         self.maker: dict[Value, Item] = {}
         self.inlined: set[int] = set()
         self.groups = Groups()
+        self.ready: dict[int, list[Path]] = {}  # children of ps with all cotangents
         self._walk()
         self._choose_inlined()
         self._walk()  # again: what is written inside its reader reads there
         self._couple(function.body)
+        if function.pullback is not None:
+            self._couple(function.pullback.body)
         self.names = Names(reserved)
         self._name()
 
@@ -50,14 +58,43 @@ class Schedule:
         self.uses.clear()
         self._number(self.function.body, 0)
         self._clock += 1
+        self.middle = self._clock
+        if self.function.pullback is not None:
+            self._number_pullback(self.function.pullback)
+        self._clock += 1
         self.finish = self._clock
         self._use(self.function.result, self.finish, 0)
+        self._hold_captured()
+
+    def _number_pullback(self, pullback: Pullback) -> None:
+        block = id(pullback)
+        for value in pullback.params:
+            self.defined[value] = (self._clock, block)
+        self._number(pullback.body, block)
+        self._clock += 1
+        self._use(pullback.results, self._clock, block)
+        self.ready = {}
+        children: dict[Path, list[Arg]] = {}
+        for path, d in (pullback.ps or {}).items():
+            children.setdefault(path[:1], []).append(d)
+        for child, found in children.items():
+            made = [self._made(v) for v in found if isinstance(v, Value)]
+            at = max([*made, self.middle])
+            self.ready.setdefault(at, []).append(child)
+            self._use(found, at, block)
+
+    def _hold_captured(self) -> None:
+        """What a pullback reads of its function's values stays as it is to the end."""
+        for value, uses in self.uses.items():
+            outside = self.defined.get(value, (0, 0))[0] < self.middle
+            if outside and any(p > self.middle for p, _ in uses):
+                uses.append((self.finish + 1, -1))
 
     def _number(self, items: list[Item], block: int) -> None:
         for item in items:
             self._clock += 1
             self.position[id(item)] = self._clock
-            if isinstance(item, (Branch, Loop)):
+            if isinstance(item, (Branch, Loop, Unwind)):
                 self._number_block(item, block)
                 continue
             if id(item) not in self.inlined:
@@ -67,14 +104,20 @@ class Schedule:
                 self.defined[value] = (self._clock, block)
                 self.maker[value] = item
 
-    def _number_block(self, item: Branch | Loop, block: int) -> None:
+    def _number_block(self, item: Branch | Loop | Unwind, block: int) -> None:
         start = self._clock
-        if isinstance(item, Loop):
+        if isinstance(item, (Loop, Unwind)):
+            if isinstance(item, Unwind):
+                self._use(item.tape, start, block)
+                for value in item.saved:
+                    self.defined[value] = (start, id(item))
             for inside, before, _, _ in item.carried:
                 self._use(before, start, block)
                 self.defined[inside] = (start, id(item))
             self._number(item.body, id(item))
             self._clock += 1
+            kept = item.saved if isinstance(item, Loop) else [*item.leaves.values()]
+            self._use(kept, self._clock, id(item))
             for _, _, after, _ in item.carried:
                 self._use(after, self._clock, id(item))
             self._stretch(item, start)
@@ -89,9 +132,10 @@ class Schedule:
                 self._use(testing, self._clock, id(item) + 1)
         self.end[id(item)] = self._clock
         for value in outs_of(item):
-            self.defined[value] = (self._clock, block)
+            gathered = value.dtype in ("tape", "tree") and not isinstance(item, Branch)
+            self.defined[value] = (start if gathered else self._clock, block)
 
-    def _stretch(self, loop: Loop, start: int) -> None:
+    def _stretch(self, loop: Loop | Unwind, start: int) -> None:
         """What a loop reads from outside lives until the loop ends."""
         for value, uses in self.uses.items():
             outside = self.defined.get(value, (0, 0))[0] < start
@@ -122,22 +166,22 @@ class Schedule:
             named = bool(self.function.names.get(value))
             reader = readers.get(value)
             nesting = depth.get(id(reader), 0) + 1
-            if (
-                single
-                and not named
-                and not self.keeps_state(item)
-                and nesting <= DEEPEST
-            ):
+            if single and not named and not self.is_line(item) and nesting <= DEEPEST:
                 self.inlined.add(id(item))
                 depth[id(item)] = nesting
 
     def _readers(self) -> dict[Value, Item]:
         return {
             arg: item
-            for item in items_in(self.function.body)
+            for item in self._items()
             for arg in args_of(item)
             if isinstance(arg, Value)
         }
+
+    def _items(self) -> Iterator[Item]:
+        yield from items_in(self.function.body)
+        if self.function.pullback is not None:
+            yield from items_in(self.function.pullback.body)
 
     @staticmethod
     def keeps_state(item: Item) -> bool:
@@ -145,16 +189,25 @@ class Schedule:
             return item.state is not None
         return isinstance(item, Call) and item.function.updates
 
+    @classmethod
+    def is_line(cls, item: Item) -> bool:
+        """A step that gives more than its result: never inside an expression."""
+        return cls.keeps_state(item) or (
+            isinstance(item, Call) and item.pullback is not None
+        )
+
     # -- variables ----------------------------------------------------------------
 
     def _couple(self, items: list[Item]) -> None:
         """Carried and joined values share a variable with their sources if they can."""
         for item in items:
-            if isinstance(item, Loop):
+            if isinstance(item, (Loop, Unwind)):
                 for inside, before, after, result in item.carried:
                     self.groups.join(result, inside)
-                    if isinstance(after, Value) and self._only_read(
-                        after, self.end[id(item)]
+                    if (
+                        isinstance(after, Value)
+                        and self._only_read(after, self.end[id(item)])
+                        and self._only_read(inside, self._made(after))
                     ):
                         self.groups.join(result, after)
                     start = self.position[id(item)]
@@ -172,6 +225,9 @@ class Schedule:
                             self.groups.join(value, side)
                 self._couple(item.training)
                 self._couple(item.testing)
+
+    def _made(self, value: Value) -> int:
+        return self.defined.get(value, (0, 0))[0]
 
     def _only_read(self, value: Value, position: int) -> bool:
         """`value` isn't read after `position`, and isn't written inside an expression."""
@@ -219,6 +275,13 @@ class Schedule:
     def _wanted(self, group: list[Value]) -> list[str]:
         """The source's names; else the name of what the value was made from."""
         wanted = [n for v in group for n in self.function.names.get(v, [])]
+        if wanted and self.function.pullback is not None:
+            like = self.function.pullback.like
+            primal = (like[v] for v in group if isinstance(like.get(v), Value))
+            chosen = (self.names.chosen.get(self.groups.find(v)) for v in primal)
+            named = [f"d_{name}" for name in chosen if name]
+            if named or wanted[0].startswith("d_"):
+                return [*named, *wanted]
         if not wanted:
             for value in group:
                 maker = self.maker.get(value)

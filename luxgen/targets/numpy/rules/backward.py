@@ -25,4 +25,8 @@ def unbroadcast(op: Op) -> str:
     return f"input.sum(axis={axis}).reshape(other.shape)"
 
 
-RULES: dict[str, Rule] = {"unbroadcast": unbroadcast}
+RULES: dict[str, Rule] = {
+    "unbroadcast": unbroadcast,
+    "zeros_of": "zeros_of(tree)",
+    "add_trees": "add_trees(input, other)",
+}
