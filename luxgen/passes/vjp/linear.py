@@ -23,25 +23,27 @@ def times(d: Term, weight: Term) -> Term:
     """d (..., out) @ weight (out, in), as one matrix product."""
     if d.ndim <= 2:
         return d @ weight
-    shapes = d.both(lambda s: s[:-1])
-    shapes["shape"] += weight.shape[-1:]
-    shapes["witness"] += weight.witness[-1:]
-    return d.tape.op("linear", like=d, **shapes, input=d, weight=weight.transpose())
+    return d.tape.op(
+        "linear", like=d, shape=d.shape[:-1] + weight.shape[-1:],
+        witness=d.witness[:-1] + weight.witness[-1:],
+        input=d, weight=weight.transpose(),
+    )  # fmt: skip
 
 
 def summed_product(a: Term, b: Term) -> Term:
     """(m, n): a (..., m) times b (..., n), summed over all dims but their last."""
     if a.ndim == 1:
-        sizes = {"shape": a.shape + b.shape, "witness": a.witness + b.witness}
-        return a.tape.op("outer", like=a, **sizes, input=a, vec2=b)
+        return a.tape.op(
+            "outer", like=a, shape=a.shape + b.shape, witness=a.witness + b.witness,
+            input=a, vec2=b,
+        )  # fmt: skip
     if a.ndim == 2:
         return a.transpose() @ b
     lead = tuple(range(a.ndim - 1))
-    sizes = {
-        "shape": (a.shape[-1], b.shape[-1]),
-        "witness": (a.witness[-1], b.witness[-1]),
-    }
-    return a.tape.op("tensordot", like=a, **sizes, a=a, b=b, dims=(lead, lead))
+    return a.tape.op(
+        "tensordot", like=a, shape=(a.shape[-1], b.shape[-1]),
+        witness=(a.witness[-1], b.witness[-1]), a=a, b=b, dims=(lead, lead),
+    )  # fmt: skip
 
 
 def embedding(g: Row) -> Cotangents:
