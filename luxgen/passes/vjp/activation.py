@@ -74,8 +74,8 @@ def prelu(g: Row) -> Cotangents:
     if weight.ndim == 1 and x.ndim > 2:
         ones = (1,) * (x.ndim - 2)
         args = {"input": weight, "shape": (-1, *ones)}
-        sizes = [(*s, *ones) for s in (weight.shape, weight.witness)]
-        weight = g.tape.emit("reshape", args, Value(weight.dtype, *sizes))
+        shape, witness = (*weight.shape, *ones), (*weight.witness, *ones)
+        weight = g.tape.emit("reshape", args, Value(weight.dtype, shape, witness))
     elif x.ndim == 0 and weight.ndim:
         weight = weight.squeeze(0)
     positive = x > 0
