@@ -20,6 +20,7 @@ from luxgen.frontends.trace import trace
 from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_names
 from luxgen.frontends.unseen import other_values, unseen_sites
 from luxgen.frontends.witness import Misaligned, align
+from luxgen.ir.check import check
 from luxgen.ir.program import Program
 from luxgen.passes.autodiff import differentiate
 from luxgen.passes.cleanup import clean, clean_stops
@@ -102,6 +103,7 @@ def build(
         program.vjps, refusals = differentiate(functions)
         for function in (*functions, *program.vjps):
             clean_stops(function)
+            check(function)
         if refusals:
             raise UnsupportedError([site_on(*refusal) for refusal in refusals])
     fixed = [*fixed, *_given_numbers(train)]

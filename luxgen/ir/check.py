@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from luxgen.ir.program import Branch, Call, Function, Item, Loop, Op, args_of, outs_of
+from luxgen.ir.program import (
+    Branch,
+    Call,
+    Function,
+    Item,
+    Loop,
+    Op,
+    Pullback,
+    Unwind,
+    args_of,
+    items_in,
+    outs_of,
+)
 from luxgen.ir.values import Value, atoms
 
 
@@ -17,6 +29,25 @@ def check(function: Function) -> None:
     known = {a for p in function.params for a in atoms(p.arg) if isinstance(a, Value)}
     made = _block(function, function.body, set(known))
     _readable(function, "the result", atoms(function.result), made)
+    if function.pullback is not None:
+        _pullback(function, function.pullback, made)
+
+
+def _pullback(function: Function, pullback: Pullback, made: set[Value]) -> None:
+    """It reads the function's values; those of a branch's side on the same side."""
+    inside = {
+        v
+        for i in items_in(function.body)
+        if isinstance(i, Branch)
+        for side in (i.training, i.testing)
+        for inner in items_in(side)
+        for v in outs_of(inner)
+    }
+    known = _block(function, pullback.body, made | inside | set(pullback.params))
+    _readable(function, "the pullback", atoms(pullback.results), known)
+    _readable(
+        function, "the pullback", atoms(list((pullback.ps or {}).values())), known
+    )
 
 
 def _block(function: Function, items: list[Item], known: set[Value]) -> set[Value]:
@@ -27,13 +58,18 @@ def _block(function: Function, items: list[Item], known: set[Value]) -> set[Valu
             for _, a, b in item.joins:
                 _readable(function, "a join", atoms(a), training)
                 _readable(function, "a join", atoms(b), testing)
-        elif isinstance(item, Loop):
+        elif isinstance(item, (Loop, Unwind)):
             for _, before, _, _ in item.carried:
                 _readable(function, "a loop", atoms(before), known)
             inside = known | {value for value, *_ in item.carried}
+            if isinstance(item, Unwind):
+                _readable(function, "a loop's way back", atoms(item.tape), known)
+                inside |= set(item.saved)
             inner = _block(function, item.body, set(inside))
             for _, _, after, _ in item.carried:
                 _readable(function, "a loop's end", atoms(after), inner)
+            kept = item.saved if isinstance(item, Loop) else list(item.leaves.values())
+            _readable(function, "a loop's end", atoms(kept), inner)
         else:
             _readable(function, _what(item), args_of(item), known)
         for value in outs_of(item):

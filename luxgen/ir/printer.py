@@ -5,12 +5,16 @@ from __future__ import annotations
 from luxgen.ir.program import (
     Branch,
     Call,
+    Cotangents,
     Function,
     Guard,
     Item,
     Loop,
     Op,
     Program,
+    Pull,
+    Pullback,
+    Unwind,
     Write,
 )
 from luxgen.ir.tree import Absent, Flag, Tree
@@ -27,7 +31,7 @@ def program_text(program: Program) -> str:
     lines += [f"tied {name!r} = {first!r}" for name, first in program.tied.items()]
     for kind, tree in (("ps", program.ps), ("st", program.st)):
         lines += ["", f"tree {kind}", *_tree(tree, "  ")]
-    for function in program.functions:
+    for function in (*program.functions, *program.vjps):
         lines += ["", *_Printer().function(function)]
     return "\n".join(lines) + "\n"
 
@@ -58,7 +62,26 @@ class _Printer:
         options = "".join(f", {k}={v!r}" for k, v in function.options.items())
         lines = [f"function {function.class_name}({params}{options})"]
         lines += self.items(function.body, "  ")
+        if function.pullback is not None:
+            lines += self.pullback(function.pullback)
         return [*lines, f"  return {self.show(function.result)}"]
+
+    def pullback(self, pullback: Pullback) -> list[str]:
+        """The way back: what it is given, its steps, what it returns."""
+        given = ", ".join(
+            f"{self.typed(d)} of {self.show(v)}"
+            for v, d in zip(pullback.of, pullback.params, strict=True)
+        )
+        lines = [f"  pullback({given})", *self.items(pullback.body, "    ")]
+        for value, d in zip(pullback.outs, pullback.results, strict=True):
+            lines.append(f"    cotangent of {self.show(value)} = {self.show(d)}")
+        return lines + [f"    {line}" for line in self.leaves(pullback.ps or {})]
+
+    def leaves(self, leaves: Cotangents) -> list[str]:
+        return [
+            f"cotangent of ps.{'.'.join(path)} = {self.show(d)}"
+            for path, d in leaves.items()
+        ]
 
     def items(self, items: list[Item], indent: str) -> list[str]:
         return [indent + line for item in items for line in self.item(item)]
@@ -85,7 +108,29 @@ class _Printer:
             return [f"guard {self.show(item.condition)} is {item.outcome}"]
         if isinstance(item, Branch):
             return self.branch(item)
+        if isinstance(item, Pull):
+            outs = ", ".join(self.typed(v) for v in item.outs)
+            return [f"{outs} = pull {self.show(item.pullback)}{self.show(item.given)}"]
+        if isinstance(item, Unwind):
+            return self.unwind(item)
         return self.loop(item)
+
+    def unwind(self, item: Unwind) -> list[str]:
+        """A loop's way back."""
+        saved = ", ".join(self.typed(v) for v in item.saved)
+        head = f"unwind {self.show(item.tape)} of {'.'.join(item.loop.path)}: {saved}"
+        carried = item.carried
+        lines = [
+            head,
+            *(f"  {self.typed(i)} = first {self.show(b)}" for i, b, _, _ in carried),
+        ]
+        lines += self.items(item.body, "  ")
+        lines += [f"  {line}" for line in self.leaves(item.leaves)]
+        lines += [f"  next {self.show(i)} = {self.show(a)}" for i, _, a, _ in carried]
+        lines += [f"{self.typed(r)} = last {self.show(a)}" for _, _, a, r in carried]
+        if item.trees is not None:
+            lines.append(f"{self.show(item.trees)} = all of them")
+        return lines
 
     def branch(self, item: Branch) -> list[str]:
         asked = item.condition
@@ -107,6 +152,8 @@ class _Printer:
         lines += [
             f"  next {self.show(i)} = {self.show(a)}" for i, _, a, _ in item.carried
         ]
+        if item.tape is not None:
+            lines.append(f"{self.show(item.tape)} = tape of {self.show(item.saved)}")
         return lines + [
             f"{self.typed(r)} = last {self.show(a)}" for _, _, a, r in item.carried
         ]

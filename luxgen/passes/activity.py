@@ -96,9 +96,9 @@ def _vary(
         elif isinstance(item, Call):
             _vary_call(item, activity, found)
         elif isinstance(item, Op) and not item.stops and item.name not in STOPS:
-            if any(activity.varies(a) for a in args_of(item)):
-                for value in outs_of(item):
-                    _mark(value, activity)
+            varied = any(activity.varies(a) for a in args_of(item))
+            for value in outs_of(item) if varied else ():
+                _mark(value, activity)
 
 
 def _vary_call(call: Call, activity: Activity, found: dict[Function, Activity]) -> None:

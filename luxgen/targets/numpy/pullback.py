@@ -15,7 +15,7 @@ from luxgen.ir.program import (
     Pull,
     Unwind,
 )
-from luxgen.ir.tree import Tree, field_names, leaves_of
+from luxgen.ir.tree import Tree, leaves_of
 from luxgen.ir.values import Arg, Leaf, Node, Structure, Value
 from luxgen.targets.numpy.body import Body
 from luxgen.targets.numpy.loop_reads import kinds_read
@@ -69,9 +69,7 @@ class VjpBody(Body):
     def _emit_ready(self, position: int) -> None:
         """`d_fc1 = Affine(...)`: a child of `ps` whose cotangents are all known."""
         pullback = self.function.pullback
-        assert (
-            pullback is not None and pullback.ps is not None or not self.schedule.ready
-        )
+        assert pullback is not None
         due = [p for p in self.schedule.ready if p <= position]
         for child in [c for p in due for c in self.schedule.ready.pop(p)]:
             if not child:

@@ -87,7 +87,7 @@ class Schedule:
         """What a pullback reads of its function's values stays as it is to the end."""
         for value, uses in self.uses.items():
             outside = self.defined.get(value, (0, 0))[0] < self.middle
-            if outside and any(p > self.middle for p, _ in uses):
+            if outside and any(self.middle < p < self.finish for p, _ in uses):
                 uses.append((self.finish + 1, -1))
 
     def _number(self, items: list[Item], block: int) -> None:

@@ -30,12 +30,14 @@ _DOC = 88 - len('    """"""')
 class Training:
     """The template's fields, all text.
 
-    `parameters` and `batch` are what `value_and_grad` takes before `ps`, with and
-    without names; `call` is what `vjp` takes; `gradient` is empty for --loss none.
+    `parameters`, `batch` and `example` are the names and types, types, and names of
+    what `value_and_grad` takes before `ps`; `call` is what `vjp` takes; `gradient` is empty for
+    --loss none.
     """
 
     parameters: str
     batch: str
+    example: str
     call: str
     gradient: str
     doc: str
@@ -74,6 +76,7 @@ def training(
     return Training(
         parameters=", ".join(f"{name}: {kind}" for name, kind in taken),
         batch=", ".join(kind for _, kind in taken) or "()",
+        example=", ".join(name for name, _ in taken) + "," * (len(taken) == 1),
         call=", ".join(names),
         gradient=gradient,
         doc=doc,
