@@ -1,0 +1,106 @@
+"""Cotangents of a convolution's input and weight; its bias gets the sum of d."""
+
+import math
+
+import numpy as np
+
+from luxgen.ops.conv import correlate, ntuple
+from luxgen.ops.conv_transpose import conv_transpose
+from luxgen.ops.grouped_conv import grouped_conv
+from luxgen.ops.types import Array
+
+
+def conv_input_backward(
+    d: Array,
+    weight: Array,
+    size: tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Array:
+    """Cotangent of the input (N, C, *size): d correlated with the flipped weight."""
+    nd, kernel = len(size), weight.shape[2:]
+    steps, pads, reach = ntuple(stride, nd), ntuple(padding, nd), kernel
+    if dilation != 1:
+        gaps = ntuple(dilation, nd)
+        reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel, strict=True))
+    fits = all(p < r for p, r in zip(pads, reach, strict=True))
+    if not fits or (stride != 1 and groups == 1):
+        sizes = zip(size, pads, reach, steps, strict=True)
+        return conv_transpose(
+            d,
+            weight,
+            stride=stride,
+            padding=padding,
+            output_padding=tuple((n + 2 * p - r) % s for n, p, r, s in sizes),
+            groups=groups,
+            dilation=dilation,
+        )
+    room = (n + r - 1 for n, r in zip(size, reach, strict=True))
+    spread = np.zeros((*d.shape[:2], *room), d.dtype)  # d with zeros around and between
+    places = zip(d.shape[2:], reach, pads, steps, strict=True)
+    spots = (slice(r - 1 - p, r - 1 - p + m * s, s) for m, r, p, s in places)
+    spread[(slice(None), slice(None), *spots)] = d
+    flipped: Array = np.flip(weight, axis=tuple(range(2, nd + 2)))
+    if groups != 1:
+        flipped = flipped.reshape(groups, -1, *flipped.shape[1:]).swapaxes(1, 2)
+        flipped = flipped.reshape(-1, len(weight) // groups, *kernel)
+        return grouped_conv(spread, flipped, dilation=dilation)
+    windows = conv_windows(spread, kernel, dilation=dilation)
+    return correlate(windows, flipped.swapaxes(0, 1))
+
+
+def conv_weight_backward(
+    d: Array,
+    x: Array,
+    kernel_size: tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Array:
+    """Cotangent of the weight (O, C / groups, *kernel): d times the windows of x."""
+    nd, (n, outs, *count) = len(kernel_size), d.shape
+    if padding != 0:
+        x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in ntuple(padding, nd))])
+    windows = conv_windows(x, kernel_size, stride=stride, dilation=dilation)
+    windows = windows[(slice(None), slice(None), *(slice(m) for m in count))]
+    order = (1, *range(2 + nd, 2 + 2 * nd), 0, *range(2, 2 + nd))
+    cells = x.shape[1] * math.prod(kernel_size)
+    y = np.zeros((groups, cells // groups, outs // groups), d.dtype)
+    scratch = max(2**17, 2 * y.size)  # elements of `windows` copied at a time
+    step = 1 + scratch // (windows[:1].size + 1)
+    rows = 1 + scratch // (windows[:step, :, :1].size + 1)
+    for i in range(0, n, step):
+        for j in range(0, count[0], rows):
+            some = np.s_[i : i + step, :, j : j + rows]
+            columns = windows[some].transpose(order)  # (C, *kernel, N, *out)
+            left = columns.reshape(*y.shape[:2], -1)
+            right = d[some].swapaxes(0, 1).reshape(groups, y.shape[2], -1)
+            y += left @ right.swapaxes(1, 2)
+    return y.swapaxes(1, 2).reshape(outs, -1, *kernel_size)
+
+
+def conv_windows(
+    x: Array,
+    kernel_size: tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] = 1,
+    dilation: int | tuple[int, ...] = 1,
+) -> Array:
+    """Windows (N, C, *out, *kernel) of x (N, C, *size), as a view of x."""
+    nd, reach = len(kernel_size), kernel_size
+    if dilation != 1:
+        gaps = ntuple(dilation, nd)
+        reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel_size, strict=True))
+    axes = tuple(range(2, nd + 2))
+    windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)
+    if dilation != 1:
+        windows = windows[(..., *(slice(None, None, g) for g in gaps))]
+    if stride != 1:
+        steps = (slice(None, None, s) for s in ntuple(stride, nd))
+        windows = windows[(slice(None), slice(None), *steps)]
+    return windows

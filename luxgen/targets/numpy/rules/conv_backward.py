@@ -1,0 +1,61 @@
+"""Cotangents of convolutions."""
+
+from __future__ import annotations
+
+from luxgen.targets.numpy.rules.op import Op, Rule
+from luxgen.targets.numpy.rules.spatial import call, window
+
+
+def input_backward(op: Op) -> str:
+    """From d and the weight; the input only tells its size."""
+    dilation = window(op, "dilation")
+    padding = window(op, "padding")
+    if op.args.get("padding") == "same":
+        padding = same_padding(op.ndim("weight") - 2, dilation)
+    return call(
+        "conv_input_backward",
+        "d",
+        "weight",
+        "input.shape[2:]",
+        **options(op, padding, dilation),
+    )
+
+
+def weight_backward(op: Op) -> str:
+    """From d and the input; the weight only tells its kernel's size."""
+    x, padding, dilation = "input", window(op, "padding"), window(op, "dilation")
+    if op.args.get("padding") == "same":
+        x, padding = call("pad_same", x, "weight", dilation=dilation), None
+    return call(
+        "conv_weight_backward",
+        "d",
+        x,
+        "weight.shape[2:]",
+        **options(op, padding, dilation),
+    )
+
+
+def options(op: Op, padding: str | None, dilation: str | None) -> dict[str, str | None]:
+    if op.args.get("padding") == "valid":
+        padding = None
+    stride, groups = window(op, "stride"), window(op, "groups")
+    return {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+
+
+def same_padding(nd: int, dilation: str | None) -> str:
+    """What `padding="same"` adds in front of each axis."""
+    if dilation in (None, "1"):
+        return "tuple((k - 1) // 2 for k in weight.shape[2:])"
+    pairs = f"zip(ntuple({dilation}, {nd}), weight.shape[2:])"
+    return f"tuple(g * (k - 1) // 2 for g, k in {pairs})"
+
+
+RULES: dict[str, Rule] = {
+    **{f"conv{n}d_input_backward": input_backward for n in (1, 2, 3)},
+    **{f"conv{n}d_weight_backward": weight_backward for n in (1, 2, 3)},
+}
