@@ -51,24 +51,16 @@ def l1_and_gradient(y: Array, target: Array) -> tuple[Array, Array]:
     return mean_and_gradient(y, np.abs(diff), np.sign(diff), y.size)
 
 
-def smooth_l1_and_gradient(
-    y: Array, target: Array, *, beta: float = 1.0
-) -> tuple[Array, Array]:
-    """Quadratic below beta, then linear of slope 1; beta = 0 is l1."""
-    if beta == 0:
-        return l1_and_gradient(y, target)
+def smooth_l1_and_gradient(y: Array, target: Array) -> tuple[Array, Array]:
+    """Quadratic where y is within 1 of target, then linear of slope 1."""
     diff = y - same_shape(target, y)
-    slope = np.clip(diff, -beta, beta) / beta
-    return mean_and_gradient(y, slope * (diff - 0.5 * beta * slope), slope, y.size)
-
-
-def huber_and_gradient(
-    y: Array, target: Array, *, delta: float = 1.0
-) -> tuple[Array, Array]:
-    """Quadratic below delta, then linear of slope delta."""
-    diff = y - same_shape(target, y)
-    slope = np.clip(diff, -delta, delta)
+    slope = np.clip(diff, -1, 1)
     return mean_and_gradient(y, slope * (diff - 0.5 * slope), slope, y.size)
+
+
+def huber_and_gradient(y: Array, target: Array) -> tuple[Array, Array]:
+    """smooth_l1, as torch's defaults have it: delta is 1."""
+    return smooth_l1_and_gradient(y, target)
 
 
 def bce_with_logits_and_gradient(y: Array, target: Array) -> tuple[Array, Array]:

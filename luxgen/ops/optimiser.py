@@ -5,6 +5,7 @@
 
 `d_ps` is the gradient, a tree like `ps`. A None in it, for a leaf or for a whole
 layer, freezes these parameters: torch.optim skips those without a gradient.
+Generated modules have all that follows the imports, as it is.
 """
 
 from collections.abc import Callable
@@ -13,21 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from luxgen.ops.types import Array
-
-
-class MomentumState(NamedTuple):
-    """Trees like `ps`."""
-
-    step: Any  # how often each leaf was updated
-    velocity: Any
-
-
-class AdamState(NamedTuple):
-    """Trees like `ps`."""
-
-    step: Any  # how often each leaf was updated
-    mean: Any  # running mean of the gradients
-    square: Any  # running mean of their squares
 
 
 def sgd(
@@ -41,6 +27,13 @@ def sgd(
     """torch.optim.SGD without momentum; its state is ()."""
     d_ps = with_decay(d_ps, ps, weight_decay)
     return tree_map(lambda p, d: p - lr * d, ps, d_ps), opt_state
+
+
+class MomentumState(NamedTuple):
+    """Trees like `ps`."""
+
+    step: Any  # how often each leaf was updated
+    velocity: Any
 
 
 def momentum_init(ps: Any) -> MomentumState:
@@ -72,6 +65,14 @@ def momentum(
     velocity = tree_map(faster, opt_state.velocity, d_ps, opt_state.step)
     step = tree_map(lambda n, _: n + 1, opt_state.step, d_ps)
     return tree_map(update, ps, d_ps, velocity), MomentumState(step, velocity)
+
+
+class AdamState(NamedTuple):
+    """Trees like `ps`."""
+
+    step: Any  # how often each leaf was updated
+    mean: Any  # running mean of the gradients
+    square: Any  # running mean of their squares
 
 
 def adam_init(ps: Any) -> AdamState:

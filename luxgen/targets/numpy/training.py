@@ -30,9 +30,9 @@ _DOC = 88 - len('    """"""')
 class Training:
     """The template's fields, all text.
 
-    `parameters`, `batch` and `example` are the names and types, types, and names of
-    what `value_and_grad` takes before `ps`; `call` is what `vjp` takes; `gradient` is empty for
-    --loss none.
+    `parameters`, `batch` and `example` are names with types, types alone, and names
+    alone of what `value_and_grad` takes before `ps`; `call` is what `vjp` takes;
+    `gradient` is empty for --loss none.
     """
 
     parameters: str
