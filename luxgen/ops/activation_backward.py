@@ -11,7 +11,7 @@ def gelu_backward(d: Array, x: Array, *, approximate: str = "none") -> Array:
     if approximate == "tanh":
         z = np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))  # sqrt(2 / pi)
         inner = 0.7978845608028654 * (1 + 0.134145 * x * x)
-        slope = 0.5 * (1 + z) + 0.5 * x * (1 - z * z) * inner
+        slope: Array = 0.5 * (1 + z) + 0.5 * x * (1 - z * z) * inner
     else:
         density = 0.3989422804014327 * np.exp(-0.5 * x * x)  # 1 / sqrt(2 pi)
         slope = 0.5 * (1 + erf(0.7071067811865476 * x)) + x * density

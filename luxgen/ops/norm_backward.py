@@ -96,8 +96,7 @@ def local_response_norm_backward(
     base = alpha * neighbour_means(np.square(x), before, after) + k
     scale = base**-beta
     d_base = -beta * d * x * scale / base
-    mean: Array = neighbour_means(d_base, after, before)
-    return d * scale + 2 * alpha * x * mean
+    return d * scale + 2 * alpha * x * neighbour_means(d_base, after, before)
 
 
 def neighbour_means(x: Array, before: int, after: int) -> Array:
@@ -105,7 +104,8 @@ def neighbour_means(x: Array, before: int, after: int) -> Array:
     pad = ((0, 0), (before, after), *((0, 0),) * (x.ndim - 2))
     size = before + after + 1
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, pad), size, axis=1)
-    return windows.mean(axis=-1)
+    means: Array = windows.mean(axis=-1)
+    return means
 
 
 def weight_norm_backward(
@@ -143,7 +143,8 @@ def normalize_backward(
     held = np.maximum(size, eps)
     d_held = -(d * (x / held)).sum(axis=dim, keepdims=True) / held
     d_size = np.where(size >= eps, d_held, 0)
-    return d / held + p_norm_backward(d_size, x, size, p=p, axis=dim)
+    d_x: Array = d / held + p_norm_backward(d_size, x, size, p=p, axis=dim)
+    return d_x
 
 
 def p_norm_backward(
@@ -158,15 +159,18 @@ def p_norm_backward(
     if p == 0:
         return np.zeros_like(x)
     if p == 1:
-        return d * np.sign(x)
-    if p == math.inf:
+        d_x: Array = d * np.sign(x)
+    elif p == math.inf:
         top = np.abs(x) == size
         ties = top.sum(axis=axis, keepdims=True, dtype=x.dtype)
-        return d * np.sign(x) * (top / ties)
-    size = np.where(size == 0, np.ones_like(size), size)
-    if p == 2:
-        return d / size * x
-    share = np.abs(x) / size
-    if p < 1:  # 0 has no slope
-        share = np.where(x == 0, np.ones_like(share), share)
-    return d * np.sign(x) * share ** (p - 1)
+        d_x = d * np.sign(x) * (top / ties)
+    else:
+        size = np.where(size == 0, np.ones_like(size), size)
+        if p == 2:
+            d_x = d / size * x
+        else:
+            share = np.abs(x) / size
+            if p < 1:  # 0 has no slope
+                share = np.where(x == 0, np.ones_like(share), share)
+            d_x = d * np.sign(x) * share ** (p - 1)
+    return d_x

@@ -23,13 +23,17 @@ def cosine_similarity(op: Op) -> str:
     return batched(text, "x1", "x2")
 
 
-def cdist(op: Op) -> str:
+def by_product(op: Op) -> bool:
     """torch goes by a matrix product for p = 2 and more than 25 rows."""
     mode = op.const("compute_mode")
     mode = COMPUTE_MODES.get(mode, mode)
     rows = max(op.shape("x1")[-2], op.shape("x2")[-2])
     many = rows > 25 and mode != NEVER_BY_PRODUCT
-    if op.const("p", 2.0) == 2 and (many or mode == ALWAYS_BY_PRODUCT):
+    return bool(op.const("p", 2.0) == 2 and (many or mode == ALWAYS_BY_PRODUCT))
+
+
+def cdist(op: Op) -> str:
+    if by_product(op):
         return call(op, "cdist_euclid", "p", "compute_mode")
     return call(op, "cdist", "compute_mode")
 
