@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from luxgen.passes.vjp.row import Cotangents, Row, Vjp
 
 
@@ -15,4 +17,32 @@ def masked_fill(g: Row) -> Cotangents:
     return {"input": mask.where(0, g.d), "value": mask.where(g.d, 0)}
 
 
-VJP: dict[str, Vjp] = {"where": where, "masked_fill": masked_fill}
+def masked_select(g: Row) -> Cotangents:
+    x, mask = g["input"], g["mask"]
+    return {
+        "input": g.tape.op(
+            "masked_scatter",
+            like=x,
+            shape=np.broadcast_shapes(x.shape, mask.shape),
+            witness=np.broadcast_shapes(x.witness, mask.witness),
+            input=x.zeros_like(),
+            mask=mask,
+            source=g.d,
+        )
+    }
+
+
+def masked_scatter(g: Row) -> Cotangents:
+    mask, source = g["mask"], g["source"]
+    used = g.tape.op(
+        "masked_scatter_backward", like=source, d=g.d, mask=mask, source=source
+    )
+    return {"input": mask.where(0, g.d), "source": used}
+
+
+VJP: dict[str, Vjp] = {
+    "where": where,
+    "masked_fill": masked_fill,
+    "masked_select": masked_select,
+    "masked_scatter": masked_scatter,
+}

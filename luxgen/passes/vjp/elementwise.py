@@ -90,16 +90,32 @@ def div(g: Row) -> Cotangents:
 
 
 def power(g: Row) -> Cotangents:
-    """0 ** 0 has derivative 0 in both; Tensor.__rpow__ calls the exponent `other`."""
+    """Tensor.__rpow__ calls the exponent `other`."""
     name = "other" if "other" in g.op.args else "exponent"
-    x, exponent = g["input"], g[name]
+    return of_power(g, g["input"], g[name], name)
+
+
+def float_power(g: Row) -> Cotangents:
+    """Computed in double precision."""
+    x, exponent = (
+        t.to(g.out.dtype) if t.is_tensor else t for t in (g["input"], g["exponent"])
+    )
+    return of_power(g, x, exponent, "exponent")
+
+
+def of_power(g: Row, x: Term, exponent: Term, name: str) -> Cotangents:
+    """0 ** 0 has derivative 0 by both."""
     found: Cotangents = {}
-    if g.is_tensor("input"):
+    if x.is_tensor:
         found["input"] = g.d * _power_input(x, exponent).conj()
-    if g.is_tensor(name):
-        base = x if x.is_tensor else g.tape.op("full_like", exponent, dtype=g.out.dtype,
-                                               input=exponent, fill_value=x)  # fmt: skip
-        size = exponent.unary("real") if exponent.is_complex else exponent
+    if exponent.is_tensor:
+        base = x
+        if not x.is_tensor:
+            base = g.tape.op(
+                "full_like", like=exponent, dtype=g.out.dtype,
+                input=exponent, fill_value=x,
+            )  # fmt: skip
+        size = exponent.part("real") if exponent.is_complex else exponent
         safe = (base.eq(0) & (size >= 0)).where(1, base)  # 0 * log(1), not 0 * log(0)
         found[name] = g.d * (g.out * safe.unary("log")).conj()
     return found
@@ -116,8 +132,12 @@ def _power_input(x: Term, exponent: Term) -> Term:
 
 
 def absolute(g: Row) -> Cotangents:
-    x = g["input"]
-    return {"input": g.tape.elementwise("abs_backward", dtype=x.dtype, d=g.d, input=x)}
+    return {"input": signed(g.d, g["input"])}
+
+
+def signed(d: Term, x: Term) -> Term:
+    """`d` times the sign of x: the cotangent of x from that of its magnitude."""
+    return x.tape.elementwise("abs_backward", dtype=x.dtype, d=d, input=x)
 
 
 def extreme(lower: bool) -> Vjp:
@@ -158,6 +178,109 @@ def clamp(g: Row) -> Cotangents:
     return found
 
 
+def extreme_number(lower: bool) -> Vjp:
+    """fmax and fmin: the second argument gets it where it is the one to take."""
+
+    def row(g: Row) -> Cotangents:
+        x, y = g["input"], g["other"]
+        first = (x <= y if lower else x >= y) | y.ne(y)
+        return {"input": first.where(g.d, 0), "other": first.where(0, g.d)}
+
+    return row
+
+
+def addcmul(g: Row) -> Cotangents:
+    d = g.d * g["value"].conj() if g.has("value") else g.d
+    first, second = g["tensor1"].conj(), g["tensor2"].conj()
+    return {"input": g.d, "tensor1": d * second, "tensor2": d * first}
+
+
+def addcdiv(g: Row) -> Cotangents:
+    d = g.d * g["value"].conj() if g.has("value") else g.d
+    first, second = g["tensor1"].conj(), g["tensor2"].conj()
+    by_second = d / second
+    return {"input": g.d, "tensor1": by_second, "tensor2": -by_second * first / second}
+
+
+def lerp(g: Row) -> Cotangents:
+    weight = g["weight"]
+    found = {"input": g.d * (1 - weight).conj(), "end": g.d * weight.conj()}
+    if g.is_tensor("weight"):
+        found["weight"] = g.d * (g["end"] - g["input"]).conj()
+    return found
+
+
+def remainder(g: Row) -> Cotangents:
+    found: Cotangents = {"input": g.d}
+    if g.is_tensor("other"):
+        quotient = g.tape.elementwise(
+            "floor_divide", input=g["input"], other=g["other"]
+        )
+        found["other"] = -g.d * quotient
+    return found
+
+
+def fmod(g: Row) -> Cotangents:
+    found: Cotangents = {"input": g.d}
+    if g.is_tensor("other"):
+        found["other"] = -g.d * (g["input"] / g["other"]).unary("trunc")
+    return found
+
+
+def hypot(g: Row) -> Cotangents:
+    ratio = g.d / g.out
+    return {"input": ratio * g["input"], "other": ratio * g["other"]}
+
+
+def atan2(g: Row) -> Cotangents:
+    y, x = g["input"], g["other"]
+    ratio = g.d / (x * x + y * y)
+    return {"input": ratio * x, "other": -ratio * y}
+
+
+def copysign(g: Row) -> Cotangents:
+    """1 or -1 for the first argument, 0 where it is 0."""
+    x = g["input"]
+    return {"input": g.d * (g.out / x.eq(0).where(1, x))}
+
+
+def frexp(g: Row) -> Cotangents:
+    exponent = -g.outs[1]
+    d = g.d_of(0)
+    return {"input": g.tape.op("ldexp", like=d, input=d, other=exponent)}
+
+
+def ldexp(g: Row) -> Cotangents:
+    other = g["other"].conj()
+    scaled = g.tape.elementwise("ldexp", dtype=g.out.dtype, input=g.d, other=other)
+    return {"input": scaled, "other": g.d * g.out.conj() * LN2}
+
+
+def logaddexp(scale: float) -> Vjp:
+    """Of logarithms to the base e ** scale."""
+
+    def row(g: Row) -> Cotangents:
+        over = g["input"] - g["other"]
+        over = over if scale == 1 else over * scale
+        first = over.unary("sigmoid")
+        return {"input": g.d * first, "other": g.d * (-over).unary("sigmoid")}
+
+    return row
+
+
+def sinc(g: Row) -> Cotangents:
+    """0 at 0."""
+    x = g["input"]
+    change = (math.pi * x).unary("cos") - g.out
+    return {"input": g.d * (change / x.eq(0).where(1, x)).conj()}
+
+
+def nan_to_num(g: Row) -> Cotangents:
+    x = g["input"]
+    finite = g.tape.op("isfinite", like=x, dtype="bool", input=x)
+    return {"input": finite.where(g.d, 0)}
+
+
 CASTS = (
     "to", "type", "type_as", "float", "double", "half", "bfloat16", "cfloat",
     "cdouble", "_to_copy", "to_dense",
@@ -167,7 +290,7 @@ SAME = (
     "positive", "resolve_conj", "resolve_neg", "alias_copy", "lift_fresh", "lift",
     "lift_fresh_copy",
 )  # fmt: skip
-FLAT = ("floor", "ceil", "trunc", "round", "sign", "floor_divide")
+FLAT = ("floor", "ceil", "trunc", "round", "sign", "floor_divide", "heaviside")
 STOPPED = ("detach", "data", "detach_copy")
 
 VJP: dict[str, Vjp] = {
@@ -188,6 +311,26 @@ VJP: dict[str, Vjp] = {
     "clamp": clamp,
     "clamp_min": clamp,
     "clamp_max": clamp,
+    "addcmul": addcmul,
+    "addcdiv": addcdiv,
+    "lerp": lerp,
+    "remainder": remainder,
+    "fmod": fmod,
+    "frac": through("input"),
+    "float_power": float_power,
+    "fmax": extreme_number(lower=False),
+    "fmin": extreme_number(lower=True),
+    "hypot": hypot,
+    "atan2": atan2,
+    "copysign": copysign,
+    "frexp": frexp,
+    "ldexp": ldexp,
+    "logaddexp": logaddexp(1),
+    "logaddexp2": logaddexp(LN2),
+    "sinc": sinc,
+    "nan_to_num": nan_to_num,
+    "deg2rad": lambda g: {"input": g.d * (math.pi / 180)},
+    "rad2deg": lambda g: {"input": g.d * (180 / math.pi)},
     "copy": through("src"),
     "fill": through("value"),
 }

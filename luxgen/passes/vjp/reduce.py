@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
-from luxgen.passes.vjp.row import Cotangents, NoGradient, Row, Vjp
+from luxgen.passes.vjp.row import Cotangents, Row, Vjp
 from luxgen.passes.vjp.terms import Term
+
+LAST = ("mode", "kthvalue")  # without dim they take the last one
 
 
 def dims_of(g: Row) -> tuple[int, ...] | None:
     """The dims that are reduced, none of them negative; None for all."""
     dim, ndim = g.const("dim"), g["input"].ndim
+    if dim is None and g.op.name in LAST:
+        dim = -1
     if dim is None or dim in ((), []) or ndim == 0:
         return None
     given = (dim,) if isinstance(dim, int) else dim
@@ -106,51 +110,96 @@ def deviation(g: Row) -> Cotangents:
     return {"input": kept(g, g.d) / safe * centred(g) / freedom(g)}
 
 
+def with_mean(spread: Vjp) -> Vjp:
+    """std_mean and var_mean."""
+
+    def row(g: Row) -> Cotangents:
+        found = spread(g)["input"]
+        d = kept(g, g.d_of(1)) / count(g)
+        return {"input": found + d.expand_as(g["input"])}
+
+    return row
+
+
 def logsumexp(g: Row) -> Cotangents:
-    """Of elements that are all -inf, 0."""
-    x, y = g["input"], kept(g, g.out)
-    safe = y.eq(-math.inf).where(0, y)
-    return {"input": kept(g, g.d) * (x - safe).unary("exp").conj()}
+    x = g["input"]
+    return {"input": kept(g, g.d) * (x - kept(g, g.out)).unary("exp").conj()}
 
 
-def norm(g: Row) -> Cotangents:
-    """Of order `p` or `ord`; subgradient 0 where the norm is 0."""
-    p = g.const("ord", g.const("p", 2))
-    if p == "nuc":
-        raise NoGradient("the nuclear norm", "sum the singular values: linalg.svdvals")
-    return {"input": of_norm(g, 2.0 if p in ("fro", None) else float(p))}
+def aminmax(g: Row) -> Cotangents:
+    low, high = (shared(g, g.outs[k], g.d_of(k)) for k in (0, 1))
+    return {"input": low + high}
 
 
-def of_norm(g: Row, p: float) -> Term | None:
-    x, d, y = g["input"], kept(g, g.d), kept(g, g.out)
-    if p == 0:
-        return None
-    if p == 1:
-        return signed(d, x)
-    safe = y.eq(0).where(1, y)
-    if p == 2:
-        return d / safe * x
-    size = magnitude(x)
-    if math.isinf(p):
-        dims = dims_of(g)
-        chosen = size.eq(y).to(size.dtype)
-        return signed(chosen * (d / chosen.sum(dims, keepdim=dims is not None)), x)
-    if p < 1:
-        size = size.eq(0).where(1, size)
-    return signed(d * (size / safe) ** (p - 1), x)
+def median(g: Row) -> Cotangents:
+    """Without dim, equal elements share the cotangent."""
+    return picked(g) if "dim" in g.op.args else extreme(g)
 
 
-def magnitude(x: Term) -> Term:
-    return x.tape.op("abs", like=x, dtype=real_dtype(x.dtype), input=x)
+def product(g: Row) -> Cotangents:
+    dims = dims_of(g)
+    args: dict[str, Any] = {} if dims is None else {"dim": dims[0]}
+    d, x = kept(g, g.d), g["input"]
+    return {"input": g.tape.op("prod_backward", like=x, d=d, input=x, **args)}
 
 
-def real_dtype(dtype: str) -> str:
-    return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+def nansum(g: Row) -> Cotangents:
+    x = g["input"]
+    return {"input": x.eq(x).where(kept(g, g.d), 0)}
 
 
-def signed(d: Term, x: Term) -> Term:
-    """`d` times the sign of x: the cotangent of x from that of its magnitude."""
-    return x.tape.elementwise("abs_backward", dtype=x.dtype, d=d, input=x)
+def nanmean(g: Row) -> Cotangents:
+    x, dims = g["input"], dims_of(g)
+    number = x.eq(x)
+    counted = number.to(g.out.dtype).sum(dims, keepdim=dims is not None)
+    return {"input": number.where(kept(g, g.d) / counted, 0)}
+
+
+def quantile(g: Row) -> Cotangents:
+    x, dims = g["input"], dims_of(g)
+    many = g.is_tensor("q") and g["q"].ndim > 0
+    d = g.d
+    if not g.const("keepdim", False):
+        for dim in dims or range(x.ndim):
+            d = d.unsqueeze(dim + many)
+    args = {"d": d, "input": x, "q": g["q"], **g.others("input", "q", "keepdim")}
+    if x.ndim == 0:
+        args.pop("dim", None)
+    if g.op.name == "nanquantile":
+        args["ignore_nan"] = True
+    found = {"input": g.tape.op("quantile_backward", like=x, **args)}
+    if g.is_tensor("q"):
+        found["q"] = g.tape.op("quantile_q_backward", like=g["q"], **args)
+    return found
+
+
+def sum_to_size(g: Row) -> Cotangents:
+    return {"input": g.d.expand_as(g["input"])}
+
+
+def trace(g: Row) -> Cotangents:
+    x = g["input"]
+    return {"input": g.tape.op("trace_backward", like=x, d=g.d, input=x)}
+
+
+def covariance(g: Row) -> Cotangents:
+    x = g["input"]
+    args = {"d": g.d, "input": x, **g.others("input")}
+    found = {"input": g.tape.op("cov_backward", like=x, **args)}
+    if g.has("aweights"):
+        found["aweights"] = g.tape.op(
+            "cov_weights_backward", like=g["aweights"], y=g.out, **args
+        )
+    return found
+
+
+def corrcoef(g: Row) -> Cotangents:
+    x = g["input"]
+    return {"input": g.tape.op("corrcoef_backward", like=x, d=g.d, input=x, y=g.out)}
+
+
+def zero(g: Row) -> Cotangents:
+    return {}
 
 
 VJP: dict[str, Vjp] = {
@@ -162,7 +211,22 @@ VJP: dict[str, Vjp] = {
     "min": max_or_min(lower=True),
     "var": variance,
     "std": deviation,
+    "std_mean": with_mean(deviation),
+    "var_mean": with_mean(variance),
     "logsumexp": logsumexp,
-    "norm": norm,
-    "linalg_vector_norm": norm,
+    "aminmax": aminmax,
+    "median": median,
+    "nanmedian": median,
+    "mode": picked,
+    "kthvalue": picked,
+    "prod": product,
+    "nansum": nansum,
+    "nanmean": nanmean,
+    "quantile": quantile,
+    "nanquantile": quantile,
+    "sum_to_size": sum_to_size,
+    "trace": trace,
+    "cov": covariance,
+    "corrcoef": corrcoef,
+    "histc": zero,
 }

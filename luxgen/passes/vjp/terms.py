@@ -85,7 +85,9 @@ def common_dtype(dtypes: list[str], operands: list[Any]) -> str:
     here = kinds[np.dtype(best).kind]
     if any(isinstance(o, complex) for o in operands) and here < 3:
         return "complex128" if best == "float64" else "complex64"
-    return "float32" if any(isinstance(o, float) for o in operands) and here < 2 else best
+    return (
+        "float32" if any(isinstance(o, float) for o in operands) and here < 2 else best
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +252,15 @@ class Term:
 
     def conj(self) -> Term:
         """The complex conjugate; a real tensor itself."""
+        if isinstance(self.arg, complex):
+            return Term(self.arg.conjugate(), self.tape)
         return self.unary("conj") if self.is_complex else self
+
+    def part(self, name: str) -> Term:
+        """The real part ("real"), imaginary part ("imag") or magnitude ("abs")."""
+        real = {"complex64": "float32", "complex128": "float64"}
+        dtype = real.get(self.dtype, self.dtype)
+        return self.tape.op(name, like=self, dtype=dtype, input=self)
 
     # -- shapes -------------------------------------------------------------------
 
@@ -310,7 +320,9 @@ class Term:
         shapes = self.both(lambda s: tuple(s[k] for k in dims))
         return self.tape.op("permute", like=self, **shapes, input=self, dims=dims)
 
-    def sum(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Term:
+    def sum(
+        self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False
+    ) -> Term:
         return self.reduce("sum", dim, keepdim)
 
     def mean(

@@ -11,4 +11,7 @@ def abs_backward(op: Op) -> str:
     return promoted(op, f"d * {sign}(input)")
 
 
-RULES: dict[str, Rule] = {"abs_backward": abs_backward}
+RULES: dict[str, Rule] = {
+    "abs_backward": abs_backward,
+    "masked_scatter_backward": "masked_scatter_backward(d, mask, source)",
+}
