@@ -1,4 +1,4 @@
-"""Gradients of running reductions, differences and integrals along one dim."""
+"""Gradients of running reductions and integrals along one dim."""
 
 from typing import Any
 
@@ -39,16 +39,6 @@ def logcumsumexp_backward(d: Array, x: Array, y: Array, dim: int) -> Array:
     return (np.exp(up + z) - np.exp(down + z)).astype(dtype)
 
 
-def diff_backward(d: Array, n: int, dim: int, size: int) -> Array:
-    """Cotangent of an array with `size` elements in dim."""
-    pad = [(0, 0)] * d.ndim
-    pad[dim] = (n, n)
-    y: Array = (-1) ** n * np.diff(np.pad(d, pad), n, axis=dim)
-    if y.shape[dim] == size:
-        return y
-    return np.zeros((*d.shape[:dim], size, *d.shape[dim + 1 :]), d.dtype)
-
-
 def areas_backward(
     d: Array, y: Array, x: Array | None = None, *, dx: Any = 1, dim: int = -1
 ) -> Array:
@@ -73,25 +63,3 @@ def positions_backward(d: Array, y: Array, x: Array, *, dim: int = -1) -> Array:
     pad = [(0, 0)] * (area.ndim - 1) + [(1, 1)]
     found: Array = -np.diff(np.pad(area, pad))
     return found if x.ndim == 1 else np.moveaxis(found, -1, dim)
-
-
-def gradient_backward(
-    d: tuple[Array, ...],
-    x: Array,
-    *,
-    spacing: Any = 1,
-    dim: Any = None,
-    edge_order: int = 1,
-) -> Array:
-    """Cotangent of x from those of its differences along each of dim."""
-    if dim is None:
-        dim = tuple(range(x.ndim))
-    dims = (dim,) if isinstance(dim, int) else dim
-    steps = spacing if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
-    total = np.zeros_like(x)
-    for part, axis, step in zip(d, dims, steps, strict=True):
-        differences: Any = np.gradient  # its types know no array of positions
-        matrix = differences(np.eye(x.shape[axis]), step, axis=0, edge_order=edge_order)
-        matrix = matrix.astype(x.dtype)
-        total += np.moveaxis(np.moveaxis(part, axis, -1) @ matrix, -1, axis)
-    return total

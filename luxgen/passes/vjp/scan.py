@@ -1,4 +1,4 @@
-"""VJP rows of running reductions, differences and integrals along one dim."""
+"""VJP rows of running reductions and integrals along one dim."""
 
 from __future__ import annotations
 
@@ -43,42 +43,6 @@ def chosen(g: Row) -> Cotangents:
     }  # fmt: skip
 
 
-def diff(g: Row) -> Cotangents:
-    """Differences are linear: the way back is to the joined array, then cut."""
-    dim, n = g.const("dim", -1), g.const("n", 1)
-    if n == 0:
-        return {"input": g.d}
-    names = [name for name in ("prepend", "input", "append") if g.has(name)]
-    parts = [g[name] for name in names]
-    axis = dim % parts[0].ndim
-    sizes = [part.size(axis) for part in parts]
-    length = sizes[0]
-    for size in sizes[1:]:
-        length = length + size
-
-    def joined(k: int) -> tuple[int, ...]:
-        shapes = [p.witness if k else p.shape for p in parts]
-        full = list(shapes[names.index("input")])
-        full[axis] = sum(s[axis] for s in shapes)
-        return tuple(full)
-
-    d = g.tape.op(
-        "diff_backward", like=g.d, shape=joined(0), witness=joined(1),
-        d=g.d, n=n, dim=axis, size=length,
-    )  # fmt: skip
-    if len(parts) == 1:
-        return {"input": d}
-    found: Cotangents = {}
-    start: Term | None = None
-    for name, part, size in zip(names, parts, sizes, strict=True):
-        found[name] = g.tape.op(
-            "narrow", like=part, dtype=d.dtype,
-            input=d, dim=axis, start=start or 0, length=size,
-        )  # fmt: skip
-        start = size if start is None else start + size
-    return found
-
-
 def trapezoid(cumulative: bool) -> Vjp:
     """By the cotangents of the areas between neighbours."""
 
@@ -104,22 +68,13 @@ def trapezoid(cumulative: bool) -> Vjp:
     return row
 
 
-def gradient(g: Row) -> Cotangents:
-    x = g["input"]
-    d = tuple(g.d_of(k) for k in range(len(g.outs)))
-    args = {"d": d, "input": x, **g.others("input")}
-    return {"input": g.tape.op("gradient_backward", like=x, **args)}
-
-
 VJP: dict[str, Vjp] = {
     "cumsum": cumsum,
     "cumprod": running("cumprod_backward"),
     "logcumsumexp": running("logcumsumexp_backward"),
     "cummax": chosen,
     "cummin": chosen,
-    "diff": diff,
     "trapezoid": trapezoid(cumulative=False),
     "trapz": trapezoid(cumulative=False),
     "cumulative_trapezoid": trapezoid(cumulative=True),
-    "gradient": gradient,
 }

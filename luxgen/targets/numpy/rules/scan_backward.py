@@ -7,7 +7,7 @@ from luxgen.targets.numpy.rules.op import CALL, Rule
 RULES: dict[str, Rule] = dict.fromkeys(
     (
         "cumsum_backward", "cumprod_backward", "logcumsumexp_backward",
-        "diff_backward", "areas_backward", "positions_backward", "gradient_backward",
+        "areas_backward", "positions_backward",
     ),
     CALL,
 )  # fmt: skip
