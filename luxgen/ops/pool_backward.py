@@ -1,0 +1,154 @@
+"""Cotangents of what max and average pooling read, one axis after the other."""
+
+import math
+
+import numpy as np
+
+from luxgen.ops.adaptive_pool import adaptive_avg_pool
+from luxgen.ops.conv import ntuple
+from luxgen.ops.pool import pad_windows, window_spans
+from luxgen.ops.types import Array
+
+
+def max_pool_backward(
+    d: Array,
+    x: Array,
+    kernel_size: tuple[int, ...],
+    *,
+    stride: tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+) -> Array:
+    """Cotangent of x (..., *size): each of d goes to the first maximum of its window."""
+    nd, size, reach = len(kernel_size), x.shape[-len(kernel_size) :], kernel_size
+    steps = kernel_size if stride is None else stride
+    gaps = ntuple(dilation, nd)
+    if dilation != 1:
+        reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel_size, strict=True))
+    planes = x.reshape(math.prod(x.shape[:-nd]), *size)
+    sent = d.reshape(len(planes), *d.shape[-nd:])
+    y = np.empty(planes.shape, d.dtype)
+    some = 1 + 2**16 // math.prod(size)  # planes that fit in a cache
+    for i in range(0, len(planes), some):
+        part = planes[i : i + some]
+        if padding != 0 or ceil_mode:
+            pads = ntuple(padding, nd)
+            part = pad_windows(part, reach, steps, pads, -np.inf, ceil_mode=ceil_mode)
+        part = to_first_maxima(sent[i : i + some], part, kernel_size, steps, gaps)
+        if padding != 0 or ceil_mode:
+            ends = zip(pads, size, strict=True)
+            part = part[(slice(None), *(slice(p, p + n) for p, n in ends))]
+        y[i : i + some] = part
+    return y.reshape(x.shape)
+
+
+def to_first_maxima(
+    d: Array,
+    x: Array,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> Array:
+    """Zeros like x with each of d at its window's maximum, the first in memory."""
+    nd = len(kernel)
+    maxima = [x]  # x, and that reduced along its last axis, its last two, ...
+    for axis in range(-1, -nd - 1, -1):
+        windows = window_views(
+            maxima[-1], axis, kernel[axis], stride[axis], dilation[axis]
+        )
+        maxima.append(np.maximum.reduce(windows))
+    for axis in range(-nd, 0):
+        whole, best = maxima[-axis - 1], maxima[-axis]
+        y = np.zeros(whole.shape, d.dtype)
+        window = kernel[axis], stride[axis], dilation[axis]
+        views = window_views(whole, axis, *window)
+        spots = window_views(y, axis, *window)
+        for view, spot in zip(views[:-1], spots[:-1], strict=True):
+            taken = d * (view == best)
+            spot += taken
+            d = d - taken
+        spots[-1][...] += d
+        d = y
+    return d
+
+
+def window_views(
+    x: Array, axis: int, kernel: int, stride: int, dilation: int = 1
+) -> list[Array]:
+    """For each place in a window along `axis`, that element of all windows."""
+    count = (x.shape[axis] - dilation * (kernel - 1) - 1) // stride + 1
+    before = (slice(None),) * (x.ndim + axis)
+    starts = range(0, dilation * kernel, dilation)
+    return [x[(*before, slice(i, i + stride * count, stride))] for i in starts]
+
+
+def avg_pool_backward(
+    d: Array,
+    size: tuple[int, ...],
+    kernel_size: tuple[int, ...],
+    *,
+    stride: tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """Cotangent of x (..., *size): each of d in equal parts to all of its window."""
+    nd = len(size)
+    steps = kernel_size if stride is None else stride
+    pads = ntuple(padding, nd)
+    if divisor_override is not None:
+        d = d / divisor_override
+    elif not (ceil_mode or not count_include_pad):
+        d = d / math.prod(kernel_size)
+    for axis in range(-nd, 0):
+        n, k, s, p = size[axis], kernel_size[axis], steps[axis], pads[axis]
+        count = d.shape[axis]
+        if divisor_override is None and (ceil_mode or not count_include_pad):
+            spans = window_spans(n, count, k, s, p, count_include_pad)
+            d = d / spans.astype(d.dtype).reshape(-1, *[1] * (-axis - 1))
+        room = max(n + p, (count - 1) * s + k)
+        before, after = d.shape[:axis], d.shape[d.ndim + axis + 1 :]
+        y = np.zeros((*before, room, *after), d.dtype)
+        for view in window_views(y, axis, k, s):
+            view[...] += d
+        d = y[(*[slice(None)] * len(before), slice(p, p + n))]
+    return d
+
+
+def adaptive_avg_pool_backward(d: Array, size: tuple[int, ...]) -> Array:
+    """Cotangent of x (..., *size): along each axis, the transposed means."""
+    for axis in range(-len(size), 0):
+        count = d.shape[axis]
+        if count != size[axis]:
+            means = adaptive_avg_pool(np.eye(size[axis], dtype=d.dtype), (count,))
+            d = matmul_along(means, d, axis)
+    return d
+
+
+def matmul_along(matrix: Array, x: Array, axis: int) -> Array:
+    """Multiply `matrix` (n, m) by the vectors of m along a (negative) axis of x."""
+    if axis == -1:
+        return x @ matrix.T
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    y = matrix @ x.reshape(*before, x.shape[axis], math.prod(after))
+    return y.reshape(*before, len(matrix), *after)
+
+
+def pool_indices_backward(d: Array, indices: Array, size: tuple[int, ...]) -> Array:
+    """Cotangent of x (..., *size): d added up at flat `indices` in each plane."""
+    nd, points = len(size), math.prod(size)
+    lead = d.shape[:-nd]
+    y = np.zeros(math.prod(lead) * points, d.dtype)
+    first = points * np.arange(math.prod(lead)).reshape(*lead, *[1] * nd)
+    np.add.at(y, (indices + first).ravel(), d.ravel())
+    return y.reshape(*lead, *size)
+
+
+def max_unpool_backward(d: Array, indices: Array, nd: int) -> Array:
+    """Cotangent of what was put at flat `indices` in the last `nd` axes of d."""
+    lead = d.shape[:-nd]
+    planes = d.reshape(*lead, math.prod(d.shape[-nd:]))
+    places = indices.reshape(*lead, math.prod(indices.shape[-nd:]))
+    return np.take_along_axis(planes, places, axis=-1).reshape(indices.shape)
