@@ -218,7 +218,9 @@ class _Job:
         """The module; UnsupportedError where a function can't be printed."""
         watch = probe if probed else None
         try:
-            return module_text(built.program, self.header, self.init, watch)
+            return module_text(
+                built.program, self.header, self.init, watch, loss=self.loss
+            )
         except Refused as error:
             site = site_on(("", 0), error.reason, error.suggestion)
             raise UnsupportedError([site]) from None

@@ -5,6 +5,7 @@ import argparse
 import luxgen
 
 TARGETS = ("numpy",)
+LOSSES = ("cross_entropy", "mse", "l1", "smooth_l1", "bce_with_logits", "nll", "huber", "none")  # fmt: skip
 
 _DESCRIPTION = "Turn PyTorch models into standalone, readable, verified modules."
 _TRANSPILE = """\
@@ -70,6 +71,17 @@ def _add_transpile(command: argparse.ArgumentParser) -> None:
         help="a trained state_dict: .safetensors, .npz, .pt or .pth",
     )
     add("--target", choices=TARGETS, help="what to write (default: numpy)")
+    add(
+        "--grad",
+        action="store_true",
+        help="write vjp too: the result, the state and a pullback",
+    )
+    add(
+        "--loss",
+        choices=LOSSES,
+        help="write value_and_grad, optimisers and train_step too, for this loss; "
+        "none: the model returns its loss",
+    )
     add("--no-weights", action="store_true", help="write no weights file")
     add("--no-verify", action="store_true", help="skip the comparison with torch")
     amount = command.add_mutually_exclusive_group()

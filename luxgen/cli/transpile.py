@@ -24,6 +24,8 @@ class _Settings:
     target: str
     verify: bool
     keep_weights: bool
+    grad: bool
+    loss: str | None
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -74,6 +76,8 @@ def _transpile(
         weights=weights,
         verify=settings.verify,
         keep_weights=settings.keep_weights,
+        grad=settings.grad,
+        loss=settings.loss,
         progress=progress,
     )
     progress.end()
@@ -115,6 +119,8 @@ def _settings(args: argparse.Namespace, config: Mapping[str, Any]) -> _Settings:
         target=args.target or config.get("target", "numpy"),
         verify=not args.no_verify and config.get("verify", True),
         keep_weights=not args.no_weights,
+        grad=args.grad or config.get("grad", False),
+        loss=args.loss or config.get("loss"),
     )
     name = settings.name
     if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from luxgen.errors import UnsupportedError
+from luxgen.errors import Site, UnsupportedError
 from luxgen.frontends.carried import carried
 from luxgen.frontends.decompose import HasRule, every_rule
 from luxgen.frontends.dims import Size, choose, resized
+from luxgen.frontends.grad_mode import HOOKED, hooked
 from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
 from luxgen.frontends.sites import site_on
@@ -82,6 +83,8 @@ def build(
     sites = list(dict.fromkeys(sites))
     if sites:
         raise UnsupportedError(sites)
+    if gradients:
+        _require_gradients(model, [*train.ungraded, *test.ungraded])
     for each in (train, test):
         export(each.root)
     root = merge(train.root, test.root)
@@ -108,6 +111,16 @@ def build(
             raise UnsupportedError([site_on(*refusal) for refusal in refusals])
     fixed = [*fixed, *_given_numbers(train)]
     return Built(program, args, kwargs, free, fixed, constants)
+
+
+def _require_gradients(model: nn.Module, sites: list[Site]) -> None:
+    """UnsupportedError where the gradients aren't those of what is computed."""
+    sites = [
+        *sites,
+        *(site_on(("", 0), f"{n}: {HOOKED[0]}", HOOKED[1]) for n in hooked(model)),
+    ]
+    if sites:
+        raise UnsupportedError(list(dict.fromkeys(sites)))
 
 
 def _given_numbers(trace: Trace) -> list[str]:

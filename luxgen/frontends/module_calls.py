@@ -13,6 +13,7 @@ from luxgen.errors import Site, UnsupportedError
 from luxgen.frontends import leaves
 from luxgen.frontends.carried import where_set
 from luxgen.frontends.forward_arguments import forward_arguments
+from luxgen.frontends.grad_mode import GradMode
 from luxgen.frontends.records import Scope
 from luxgen.frontends.running import quiet
 from luxgen.frontends.sites import site_on
@@ -38,6 +39,7 @@ class ModuleCalls:
     settled: dict[tuple[str, ...], Arg]  # as the last write left them
     settled_at: dict[tuple[str, ...], int]  # after how many calls
     clock: int
+    grad_mode: GradMode
     fixed_values: set[Value | Leaf]
     dirty: dict[tuple[str, ...], torch.Tensor | None]
     follows: set[int]
@@ -210,6 +212,8 @@ class ModuleCalls:
         self.clock += 1
         scope = Scope(path, type(module).__name__, count, doc=_doc(module))
         scope.entered = self.clock
+        scope.graded = self.grad_mode.on
+        scope.stops = bool(self.stack) and self.scope.graded and not scope.graded
         with quiet():
             bound = forward_arguments(module, args, kwargs, self.arg)
             scope.args, scope.required = bound

@@ -31,6 +31,8 @@ class Scope:
     names: dict[Any, list[str]] = field(default_factory=dict)
     given: dict[str, Arg] = field(default_factory=dict)
     entered: int = 0
+    graded: bool = True  # gradients were recorded where it began
+    stops: bool = False  # called under torch.no_grad by one that isn't
 
 
 INLINE_CONSTANT = 16  # constants of up to this many elements are written as literals
@@ -49,7 +51,8 @@ class Trace:
     """A whole run: the root call, and every place that can't be translated.
 
     `changed` are attributes that the run changed, by module path and name; `unseen`
-    tensors that no op of the run made, and the places that use them.
+    tensors that no op of the run made, and the places that use them; `ungraded` places
+    whose gradients aren't those of what they compute.
     """
 
     root: Scope
@@ -57,3 +60,4 @@ class Trace:
     constants: dict[tuple[str, ...], Any]
     changed: list[tuple[str, str]] = field(default_factory=list)
     unseen: list[Unseen] = field(default_factory=list)
+    ungraded: list[Site] = field(default_factory=list)

@@ -20,6 +20,7 @@ from luxgen.frontends.bind import Call, Unbound, bind, canonical, dtype_name
 from luxgen.frontends.carried import attributes_of, changed
 from luxgen.frontends.decompose import HasRule, every_rule, taken_apart
 from luxgen.frontends.fractional import with_samples
+from luxgen.frontends.grad_mode import CUSTOM, REVIVED, GradMode, followed_grad_mode
 from luxgen.frontends.module_calls import ModuleCalls
 from luxgen.frontends.noted_returns import noted_returns
 from luxgen.frontends.random_state import give_state
@@ -63,6 +64,8 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         self.model, self.has_rule = model, has_rule
         self.sites: list[Site] = []
         self.unseen: list[Unseen] = []
+        self.ungraded: list[Site] = []
+        self.grad_mode = GradMode()
         self.constants: dict[tuple[str, ...], torch.Tensor] = {}
         self.storage = Storage(self._emit)
         self.stack: list[Scope] = []
@@ -184,6 +187,9 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         frame = names.user_frame()
         record.line = names.line_of(frame)
         record.owner = record.owner or self.owner
+        record.stops = self.scope.graded and not self.grad_mode.on
+        if self.grad_mode.on and not self.scope.graded:
+            self.ungrade(*REVIVED)
         if frame is not None:
             self._note_names(frame)
         if record.state is None and self._is_fixed(record.args):
@@ -218,6 +224,10 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         if self.stack:
             with quiet():
                 self._note_names(frame)
+
+    def ungrade(self, reason: str, suggestion: str) -> None:
+        """A place that can be computed, but not differentiated."""
+        self.ungraded.append(site_at(names.user_frame(), reason, suggestion))
 
     def refuse_in_forward(self, reason: str, suggestion: str) -> None:
         if self.stack:
@@ -458,9 +468,18 @@ def trace(
         stack.enter_context(shimmed_builtins())
         stack.enter_context(unvalidated())
         stack.enter_context(guards_to(tracer.guard))
+        followed = followed_grad_mode(lambda: tracer.ungrade(*CUSTOM))
+        tracer.grad_mode = stack.enter_context(followed)
         stack.enter_context(tracer)
         stack.enter_context(noted_returns(tracer.note_return, tracer.refuse_in_forward))
         model(*args, **kwargs)
         stack.close()
         left = changed(model, before)
-    return Trace(tracer.root, tracer.sites, tracer.constants, left, tracer.unseen)
+    return Trace(
+        tracer.root,
+        tracer.sites,
+        tracer.constants,
+        left,
+        tracer.unseen,
+        tracer.ungraded,
+    )

@@ -28,11 +28,10 @@ from luxgen.ir.program import (
     items_in,
     outs_of,
 )
-from luxgen.ir.values import Arg, Leaf, Node, Value, atoms
+from luxgen.ir.values import Arg, Leaf, Node, Value
 from luxgen.passes.activity import (
     Activity,
     activities,
-    is_float,
     own_values,
     parts,
     passed,
@@ -272,7 +271,12 @@ class _Reverse:
             return
         pairs = zip(totals, pullback.of, strict=True)
         given = [d if d is not None else self._zeros(own[v]) for d, v in pairs]
-        results = [Value(v.dtype, v.shape, v.witness) for v in pullback.outs]
+        given_for = {inside: outside for outside, inside in passed(call)}
+        atoms = [given_for[v] for v in pullback.outs]
+        results = [
+            Value(v.dtype, getattr(a, "shape", ()), getattr(a, "witness", ()))
+            for v, a in zip(pullback.outs, atoms, strict=True)
+        ]
         tree = None if not pullback.ps else Value(TREE)
         self.frame.tape.items.append(
             Pull(
@@ -282,9 +286,7 @@ class _Reverse:
         if tree is not None:
             star = call.path[-1:] == ("*",)
             self.function.names[tree] = ["d_ps" if star else f"d_{_last(call.path)}"]
-        given_for = {inside: outside for outside, inside in passed(call)}
-        for value, d in zip(pullback.outs, results, strict=True):
-            atom = given_for[value]
+        for atom, d in zip(atoms, results, strict=True):
             if self.activity.varies(atom):
                 self._add(atom, d)
         if tree is not None:
@@ -466,4 +468,4 @@ def _last(path: Path) -> str:
 
 PULLBACK = "pullback"  # dtype of the function that a call with a pullback returns
 
-__all__ = ["atoms", "differentiate", "is_float"]
+__all__ = ["differentiate"]

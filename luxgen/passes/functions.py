@@ -126,7 +126,8 @@ def _item(record: Any, path: Path, sizes: dict[Any, Value]) -> Any:
     result, inside = record.result, set(made_inside(record))
     function, passed = _function(record, _own_values(record))
     made = {v for i in function.body for v in outs_of(i)}
-    return Call(function, record.path, passed, _results(result, made, inside, sizes))
+    results = _results(result, made, inside, sizes)
+    return Call(function, record.path, passed, results, stops=record.stops)
 
 
 def _results(
@@ -184,6 +185,9 @@ def _below(items: list[Any]) -> Iterator[Any]:
 
 def _inlined(scope: Scope, path: Path, sizes: dict[Any, Value]) -> list[Any]:
     """A module that lives elsewhere in the tree: its steps, at their own paths."""
+    for item in _below(scope.items) if scope.stops else ():
+        if isinstance(item, (Op, Scope)):
+            item.stops = True
     return _flat([_item(i, path, sizes) for i in scope.items])
 
 

@@ -83,6 +83,23 @@ class _Double(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+@contextmanager
+def in_double() -> Iterator[None]:
+    """Every float op computes in float64, as torch's truth does."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with _Double():
+            yield
+    finally:
+        torch.set_default_dtype(default)
+
+
+def given_draws(drawn: list[tuple[str, Any]]) -> TorchFunctionMode:
+    """Random functions return what the generated module drew."""
+    return _Given(drawn)
+
+
 def _widened(item: Any) -> Any:
     if isinstance(item, torch.Tensor):
         if isinstance(item, nn.Parameter) and item.dtype is torch.float32:
@@ -105,7 +122,7 @@ def _widened(item: Any) -> Any:
 
 
 @contextmanager
-def _without_inner_dropout(model: nn.Module) -> Iterator[None]:
+def without_inner_dropout(model: nn.Module) -> Iterator[None]:
     """Dropout inside attention and RNNs off: its mask can't be given from outside."""
     changed = []
     for module in model.modules():
@@ -170,15 +187,12 @@ def run_torch(
         model.train(training)
         stack.enter_context(_noted(model, results))
         if training:
-            stack.enter_context(_without_inner_dropout(model))
+            stack.enter_context(without_inner_dropout(model))
         args, kwargs = _copies((args, kwargs))
         if double:
-            default = torch.get_default_dtype()
-            stack.callback(torch.set_default_dtype, default)
-            torch.set_default_dtype(torch.float64)
             args, kwargs = _widened((args, kwargs))
-            stack.enter_context(_Double())
-        stack.enter_context(_Given(drawn))
+            stack.enter_context(in_double())
+        stack.enter_context(given_draws(drawn))
         out = model(*args, **kwargs)
         with torch._C.DisableTorchFunction():
             structure = to_arg(

@@ -29,7 +29,8 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        return all(row.passed for row in self.rows if row.module == OUTPUT)
+        decisive = (OUTPUT, GRADIENTS)
+        return all(row.passed for row in self.rows if row.module in decisive)
 
     @property
     def first_wrong(self) -> Row | None:
@@ -66,3 +67,4 @@ class Report:
 
 
 OUTPUT = "(output)"
+GRADIENTS = "(gradients)"

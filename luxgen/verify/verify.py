@@ -17,9 +17,10 @@ from luxgen.frontends.dims import Size, resized
 from luxgen.frontends.structure import to_arg
 from luxgen.ir.values import Structure
 from luxgen.verify.compare import NONE, Difference, compare_all
+from luxgen.verify.gradients import compare_gradients
 from luxgen.verify.recorder import Recorder, arrays_in
 from luxgen.verify.reference import Results, run_torch, to_numpy
-from luxgen.verify.report import OUTPUT, Report, Row
+from luxgen.verify.report import GRADIENTS, OUTPUT, Report, Row
 
 
 def load(
@@ -72,17 +73,19 @@ def verify(
         raise VerificationError("state_dict(from_state_dict(w)) has other keys than w")
     for training, which in runs:
         sizes = resized(args, kwargs, free, which)
-        difference, rows = _run(model, watched, module, ps, st, sizes, training)
+        rows = _run(model, watched, module, ps, st, sizes, training)
         label = (
             ", ".join(f"{s.name}={s.values[which]}" for s in free)
             or "the example's sizes"
         )
         report.runs.append(f"{'train' if training else 'eval'} {label}")
-        for name, each in [*rows, (OUTPUT, difference)]:
+        for name, each in rows:
             layer, before = table.get(name, (layers.get(name, ""), NONE))
             table[name] = (layer, before.worst(each))
-    output = table.pop(OUTPUT)
-    for name, (layer, each) in [*table.items(), (OUTPUT, output)]:
+    last = [(name, table.pop(name)) for name in (OUTPUT, GRADIENTS)]
+    for name, (layer, each) in [*table.items(), *last]:
+        if name == GRADIENTS and not hasattr(module, "vjp"):
+            continue
         report.rows.append(
             Row(name, layer, each.ours, each.torch, each.passed, each.reason)
         )
@@ -113,7 +116,8 @@ def _run(
     st: Any,
     sizes: tuple[Any, Any],
     training: bool,
-) -> tuple[Difference, list[tuple[str, Difference]]]:
+) -> list[tuple[str, Difference]]:
+    """Every layer's difference by path, then the result's and the gradients'."""
     args, kwargs = sizes
     recorder = Recorder()
     watched.__dict__.update(recorder.names())
@@ -132,14 +136,21 @@ def _run(
         )
     except Exception:  # some op has no float64 kernel: torch's float32 is the truth
         high, high_layers, true_buffers = low, low_layers, buffers
+    gradients = NONE
     total = compare_all(arrays_in(ours_probed), _flat(low), _flat(high))
     acted = bool(recorder.inner) if training else True in recorder.inner
+    if hasattr(module, "vjp") and not acted:
+        gradients = compare_gradients(
+            model, module, (args, kwargs), inputs, (ps, st), recorder.random,
+            training=training,
+        )  # fmt: skip
     if not acted:  # else the text draws what torch can't be given
         ours, new = module.apply(*inputs[0], ps, st, **inputs[1])
         plain = compare_all(arrays_in(ours), _flat(low), _flat(high))
         state = _state(module, ps, new, buffers, true_buffers)
         total = total.worst(plain).worst(state)
-    return total, _layers(recorder, low_layers, high_layers)
+    layers = _layers(recorder, low_layers, high_layers)
+    return [*layers, (OUTPUT, total), (GRADIENTS, gradients)]
 
 
 def _moved(module: types.ModuleType, tree: Any) -> Any:

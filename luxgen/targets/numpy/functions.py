@@ -163,10 +163,10 @@ def _sequence_type(node: Tree | None, naming: Naming, kind: str) -> str:
 
 
 def _parameter(param: Param, body: Body) -> str:
-    return f"{body.parameter(param)}: {_argument_type(param.arg)}"
+    return f"{body.parameter(param)}: {argument_type(param.arg)}"
 
 
-def _argument_type(arg: Arg) -> str:
+def argument_type(arg: Arg) -> str:
     if isinstance(arg, Value):
         return "Array"
     if isinstance(arg, (tuple, list)) and all(isinstance(a, Value) for a in arg):

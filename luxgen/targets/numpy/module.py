@@ -16,16 +16,20 @@ from luxgen.targets.numpy.body import Probe
 from luxgen.targets.numpy.classes import Classes, ClassText
 from luxgen.targets.numpy.format import ruff_format
 from luxgen.targets.numpy.functions import (
+    RESERVED,
     Naming,
+    argument_type,
     fixed_inputs,
     function_text,
     name_functions,
     result_classes,
 )
+from luxgen.targets.numpy.naming import safe
 from luxgen.targets.numpy.setup_text import SetupText, setup_text
 from luxgen.targets.numpy.sizes import described, shape_of
 from luxgen.targets.numpy.specialise import helper_texts
 from luxgen.targets.numpy.summary import table
+from luxgen.targets.numpy.training import Training, training
 from luxgen.targets.numpy.tree_text import SEEDED, Builder
 from luxgen.templates_path import template_dir
 
@@ -40,9 +44,17 @@ class Header:
 
 
 def module_text(
-    program: Program, header: Header, init: InitProgram, probe: Probe | None = None
+    program: Program,
+    header: Header,
+    init: InitProgram,
+    probe: Probe | None = None,
+    *,
+    loss: str | None = None,
 ) -> str:
-    """The whole module, formatted; `probe` wraps op expressions (verification only)."""
+    """The whole module, formatted; `probe` wraps op expressions (verification only).
+
+    With a `loss` it has the training section too.
+    """
     taken: set[str] = set()
     ps, st = Classes("ps"), Classes("st")
     ps.add(program.ps, taken, "Params", _params_doc(program))
@@ -79,7 +91,9 @@ def module_text(
     made = _outside_text(init, unsaved, others)  # `_stored()` holds all of them
     stored = {**setup.stored, **made.stored}
     constants = _constants(made.lines) if unsaved else []
-    needed = "\n".join([*functions, *vjps, *setup.lines, *constants])
+    section = None if loss is None else _training(program, loss)
+    uses = "" if section is None else section.uses
+    needed = "\n".join([*functions, *vjps, uses, *setup.lines, *constants])
     helpers = helper_texts(needed, extra=_state_kinds(program), splats=naming.splats)
     view: dict[str, Any] = {
         "source": header.source,
@@ -103,6 +117,7 @@ def module_text(
         "state_classes": helpers.classes,
         "functions": functions,
         "vjps": vjps,
+        "training": section,
         "params": params_text,
         "state": state_text,
         "builders": builders,
@@ -127,6 +142,17 @@ def module_text(
     text = ruff_format(text)
     digest = hashlib.sha256(_body(text).encode()).hexdigest()[:12]
     return text.replace("@BODY@", digest, 1)
+
+
+def _training(program: Program, loss: str) -> Training:
+    """The training section; InputError where the loss doesn't fit the model."""
+    required = [p for p in program.main.params if p.required]
+    inputs = [(safe(p.name, RESERVED), argument_type(p.arg)) for p in required]
+    result = program.main.result
+    output = None
+    if isinstance(result, Value) and result.dtype.startswith("float"):
+        output = tuple(shape_of(result, program.frees))
+    return training(loss, inputs, output)
 
 
 def stored_leaves(program: Program, init: InitProgram) -> dict[str, str]:

@@ -1,0 +1,194 @@
+"""Gradients of the generated module against torch.autograd, leaf by leaf."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import types
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from luxgen.frontends.structure import tensors_in
+from luxgen.verify.compare import NONE, Difference, compare
+from luxgen.verify.reference import (
+    given_draws,
+    in_double,
+    to_numpy,
+    without_inner_dropout,
+)
+
+Array = np.ndarray[Any, Any]
+SHARE = 2.0**-4  # leaves with smaller gradients are judged at this part of the largest
+
+
+def compare_gradients(
+    model: nn.Module,
+    module: types.ModuleType,
+    call: tuple[tuple[Any, ...], dict[str, Any]],
+    ours: tuple[list[Any], dict[str, Any]],
+    trees: tuple[Any, Any],
+    drawn: list[tuple[str, Any]],
+    *,
+    training: bool,
+) -> Difference:
+    """The worst over inputs and parameters, for random cotangents of the results.
+
+    `call` are torch's arguments, `ours` the generated module's; `trees` its ps and st,
+    in the mode of `training`; `drawn` is what its random ops drew.
+    """
+    ps, st = trees
+    y, _, pullback = module.vjp(*ours[0], ps, st, **ours[1])
+    rng = np.random.default_rng(0)
+    cotangents: list[Any] = []
+
+    def cotangent(array: Array) -> Any:
+        cotangents.append(_like(array, rng))
+        return cotangents[-1]
+
+    dy = _mapped(y, cotangent)
+    *dxs, dps = pullback(dy)
+    found = dict(_inputs(model, call, dxs)) | module.state_dict(dps, st)
+    low, high = (
+        _autograd(model, call, cotangents, drawn, training=training, double=double)
+        for double in (False, True)
+    )
+    largest = max(
+        (float(np.abs(a).max()) for a in high.values() if a.size), default=0.0
+    )
+    total = NONE
+    for name, true in high.items():
+        each = _difference(found.get(name), low[name], true, largest * SHARE)
+        if each.reason:
+            each = Difference(each.ours, each.torch, f"{name}: {each.reason}")
+        total = total.worst(each)
+    return total
+
+
+def _difference(ours: Any, low: Array, high: Array, least: float) -> Difference:
+    if ours is None:
+        return Difference(np.inf, 0.0, "no gradient, torch has one")
+    if not high.size:
+        return NONE
+    least = max(least, 1e-30)
+    found = compare(ours, low, high, least)
+    if found.passed:
+        return found
+    # A relu whose input is 0 but for rounding may open in one and not in the other.
+    near = compare(ours, low, None, least)
+    return near if near.passed else found
+
+
+def _like(array: Array, rng: np.random.Generator) -> Any:
+    if not np.issubdtype(array.dtype, np.inexact):
+        return None
+    real, imaginary = rng.standard_normal((2, *array.shape))
+    d = real + 1j * imaginary if np.iscomplexobj(array) else real
+    return np.asarray(d, array.dtype)
+
+
+def _mapped(tree: Any, visit: Callable[[Any], Any]) -> Any:
+    """`visit` of every array of a result, in its structure."""
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_mapped(part, visit) for part in tree))
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(_mapped(part, visit) for part in tree)
+    if isinstance(tree, dict):
+        return {key: _mapped(part, visit) for key, part in tree.items()}
+    if isinstance(tree, (np.ndarray, np.generic)):
+        return visit(np.asarray(tree))
+    return tree
+
+
+def _inputs(
+    model: nn.Module, call: tuple[Any, Any], dxs: list[Any]
+) -> list[tuple[str, Any]]:
+    """Gradients of float inputs by the name of the argument and a number."""
+    args, kwargs = call
+    bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
+    found: list[Any] = []
+    for d in dxs:
+        found += _flat(d)
+    wanted = [n for n, t in _float_inputs(bound)]
+    return list(zip(wanted, [d for d in found if d is not None], strict=False))
+
+
+def _flat(item: Any) -> list[Any]:
+    if isinstance(item, (tuple, list)):
+        return [d for part in item for d in _flat(part)]
+    if isinstance(item, dict):
+        return [d for part in item.values() for d in _flat(part)]
+    return [item]
+
+
+def _float_inputs(bound: Any) -> list[tuple[str, torch.Tensor]]:
+    found = []
+    for name, value in bound.items():
+        for k, tensor in enumerate(tensors_in(value)):
+            if tensor.is_floating_point() or tensor.is_complex():
+                found.append((f"({name})" if not k else f"({name}, {k})", tensor))
+    return found
+
+
+def _autograd(
+    model: nn.Module,
+    call: tuple[Any, Any],
+    cotangents: list[Any],
+    drawn: list[tuple[str, Any]],
+    *,
+    training: bool,
+    double: bool,
+) -> dict[str, Array]:
+    """torch's gradients by name; zeros for what the results don't depend on."""
+    model = copy.deepcopy(model)
+    if double:
+        model = model.double()
+    args, kwargs = _widened(call) if double else call
+    args, kwargs = copy.deepcopy((args, kwargs))
+    bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
+    wanted = dict(_float_inputs(bound))
+    wanted |= {n: p for n, p in model.named_parameters() if p.is_floating_point()}
+    wanted |= {n: p for n, p in model.named_parameters() if p.is_complex()}
+    for tensor in wanted.values():
+        tensor.requires_grad_(True)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(torch.enable_grad())
+        model.train(training)
+        if training:
+            stack.enter_context(without_inner_dropout(model))
+        if double:
+            stack.enter_context(in_double())
+        stack.enter_context(given_draws(drawn))
+        results = list(tensors_in(model(*args, **kwargs)))
+    pairs = [
+        (t, torch.from_numpy(np.array(d)).to(t.dtype))
+        for t, d in zip(results, cotangents, strict=True)
+        if d is not None and t.requires_grad
+    ]
+    grads: Any = [None] * len(wanted)
+    if pairs:
+        outs, given = zip(*pairs, strict=True)
+        grads = torch.autograd.grad(
+            outs, list(wanted.values()), given, allow_unused=True
+        )
+    return {
+        name: to_numpy(torch.zeros_like(t) if d is None else d)
+        for (name, t), d in zip(wanted.items(), grads, strict=True)
+    }
+
+
+def _widened(item: Any) -> Any:
+    if isinstance(item, torch.Tensor):
+        if item.is_complex():
+            return item.to(torch.complex128)
+        return item.double() if item.is_floating_point() else item
+    if isinstance(item, (tuple, list)) and type(item) in (tuple, list):
+        return type(item)(_widened(v) for v in item)
+    if isinstance(item, dict):
+        return {k: _widened(v) for k, v in item.items()}
+    return item
