@@ -108,10 +108,14 @@ def cov_backward(
 def cov_parts(
     x: Array, correction: int, fweights: Array | None, aweights: Array | None
 ) -> tuple[Array, Array, Any]:
-    """Centred rows of x, the weights of its columns, what their squares' sum is over."""
-    weights = np.ones(x.shape[1], x.real.dtype)
+    """Centred rows of x, the weights of its columns, what their squares' sum is over.
+
+    In double precision, as np.cov is.
+    """
+    x = x.astype(np.result_type(x, np.float64))
+    weights = np.ones(x.shape[1])
     if fweights is not None:
-        weights = weights * fweights.astype(weights.dtype)
+        weights = weights * fweights
     if aweights is not None:
         weights = weights * aweights
     total = weights.sum()
