@@ -81,6 +81,11 @@ def check_stateful(
     return _check(op, lambda a, k: reference(**k), ((), args), state)
 
 
+def check_layer(name: str, args: dict[str, Any], reference: Callable[..., Any]) -> str:
+    """check_vjp of the op `name` that a layer is; `reference(**args)` computes it."""
+    return _check(Op(name, args, None), lambda a, k: reference(**k), ((), args))
+
+
 def _check(
     op: Op, func: Callable[[Any, Any], Any], call: tuple[Any, Any], state: Any = None
 ) -> str:
@@ -154,6 +159,9 @@ def _check(
         interpreter.run(item)
     for value, array in before.items():
         np.testing.assert_array_equal(interpreter.arrays[value], array)
+    for node, tensors in held.items():
+        for array, tensor in zip(interpreter.arrays[node], tensors, strict=True):
+            np.testing.assert_array_equal(array, tensor.detach().numpy())
     text = "\n".join(interpreter.texts)
     low = _autograd(func, args, kwargs, wanted, cotangents)
     doubled, double_wanted, high_cotangents = _doubled(

@@ -13,9 +13,13 @@ def dot_product(g: Row) -> Cotangents:
     """By the weights of the forward pass; a float mask has a gradient too."""
     dropped = g.op.state is not None and g.const("dropout_p", 0.0) > 0
     d, (query, key, value) = g.d, (g[n] for n in QKV)
-    saved: dict[str, Any] = {"saved": g.save("scaled_dot_product_attention_saved")}
+    variant = "scaled_dot_product_attention_saved"
+    names = ("weights", "dropped")
+    saved: dict[str, Any] = {}
     if dropped:
-        saved["dropped"] = True
+        saved |= g.save_parts(variant, *names)
+    else:
+        saved["weights"] = g.save(variant)
     options = {n: g.arg(n) for n in ("scale", "enable_gqa") if g.has(n)}
     args = {"d": d, "query": query, "key": key, "value": value}
     grouped = bool(g.const("enable_gqa", False))

@@ -89,6 +89,13 @@ class Row:
         self.op.result = (self.op.result, saved)
         return Term(saved, self.tape)
 
+    def save_parts(self, variant: str, *names: str) -> dict[str, Term]:
+        """Like `save` for a variant that saves a tuple: its elements by name."""
+        parts = {name: Value(OPAQUE) for name in names}
+        self.op.name = variant
+        self.op.result = (self.op.result, tuple(parts.values()))
+        return {name: Term(value, self.tape) for name, value in parts.items()}
+
 
 Cotangents = dict[str, Any]
 Vjp = Callable[[Row], Cotangents]
