@@ -12,6 +12,7 @@ import torch
 from luxgen.frontends.bind import bind, dtype_name
 from luxgen.ir.program import Op
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Value, atoms, map_arg
+from luxgen.passes.autodiff_prune import prune_block
 from luxgen.passes.vjp import vjps
 from luxgen.passes.vjp.row import Row
 from luxgen.passes.vjp.terms import Tape, Term, settled
@@ -150,6 +151,10 @@ def _check(
             if tensor and term is not None and np.dtype(value.dtype).kind in "fc":
                 fitted = settled(term, Term(value, tape))
                 contributions.setdefault(value, []).append(fitted)
+    needed = {id(t) for t in wanted}
+    read = [t.arg for key, v in values.items() if key in needed
+            for t in contributions.get(v, [])]  # fmt: skip
+    prune_block(tape.items, [read, [t.arg for t in trees.values()]])
     interpreter.run(op)
     before = {
         v: np.array(a) for v, a in interpreter.arrays.items() if v in values.values()
@@ -170,8 +175,9 @@ def _check(
     high = _autograd(func, *doubled, double_wanted, high_cotangents)
     found: dict[int, list[Any]] = {}
     for key, value in values.items():
-        terms = contributions.get(value, [])
-        found[key] = [interpreter.arrays[t.arg] for t in terms]
+        if key in needed:
+            terms = contributions.get(value, [])
+            found[key] = [interpreter.arrays[t.arg] for t in terms]
     for node, term in trees.items():
         pairs = zip(held[node], interpreter.arrays[term.arg], strict=True)
         found |= {id(tensor): [array] for tensor, array in pairs}
