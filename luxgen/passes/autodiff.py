@@ -244,12 +244,16 @@ class _Reverse:
         except NoGradient as error:
             self.refusals.append((op.line, error.reason, error.suggestion))
             return
+        for value in op.outs[len(outs) :]:
+            self.function.names[value] = ["saved"]
         for name, terms in cotangents.items():
             for atom, term in zip(parts(args[name]), parts(terms), strict=True):
                 if isinstance(term, Term) and self.activity.varies(atom):
                     like = Term(atom, tape)
                     if isinstance(atom, Node):
                         made = {"tree": atom, "leaves": term}
+                        if isinstance(term.arg, Value):
+                            self.function.names[term.arg] = [f"d_{_last(atom.path)}"]
                         self._add(atom, self._emit("as_node", made, Value(TREE)))
                     else:
                         self._add(atom, settled(term, like).arg)
@@ -287,6 +291,7 @@ class _Reverse:
             star = call.path[-1:] == ("*",)
             self.function.names[tree] = ["d_ps" if star else f"d_{_last(call.path)}"]
         for atom, d in zip(atoms, results, strict=True):
+            self._name(d, atom)
             if self.activity.varies(atom):
                 self._add(atom, d)
         if tree is not None:
@@ -353,12 +358,19 @@ class _Reverse:
             self.frame = frame
             found.append(self._leaves())
         likes = {p: e[0] for f in frames for p, e in f.leaves.items()}
+        if branch.condition is not None:
+            likes[branch.condition.path] = Node(branch.condition.path, "ps")
         paths = dict.fromkeys(p for totals in found for p in totals)
+        if branch.condition is not None:
+            child = branch.condition.path
+            below = [p for p in paths if p[: len(child)] == child]
+            paths |= dict.fromkeys([child] if below else [])
         top = [p for p in paths if not any(p[:k] in paths for k in range(len(p)))]
         for path in top:
             like = likes[path]
             leaf = isinstance(like, Leaf)
             joined = Value(like.dtype, like.shape, like.shape) if leaf else Value(TREE)
+            self.function.names[joined] = [f"d_{_last(path)}"]
             values: list[Arg] = []
             absent = branch.condition is not None and (
                 path[: len(branch.condition.path)] == branch.condition.path
@@ -461,9 +473,10 @@ class _Reverse:
 
 
 def _last(path: Path) -> str:
-    """The name of what is at `path`: that of its container for an element of one."""
-    named = [p for p in path if p != "*" and not p.isdigit()]
-    return named[-1] if named else "x"
+    """A name for what is at `path`: `layer1_0` for an element of a container."""
+    named = [k for k, p in enumerate(path) if p != "*" and not p.isdigit()]
+    rest = path[named[-1] :] if named else ("x",)
+    return "_".join(p for p in rest if p != "*")
 
 
 PULLBACK = "pullback"  # dtype of the function that a call with a pullback returns

@@ -75,8 +75,7 @@ class VjpBody(Body):
             if not child:
                 continue
             tree = self._gradient(child, _below(pullback.ps or {}, child[0]))
-            gathered = isinstance(tree, ast.Call) and ast.unparse(tree.func) == "tuple"
-            if isinstance(tree, ast.Name) or gathered:
+            if _is_short(tree):
                 self.complete[child] = tree
                 continue
             name = self._fresh(f"d_{safe(child[0], ())}")
@@ -231,7 +230,7 @@ class VjpBody(Body):
         pullback = self.function.pullback
         assert pullback is not None
         if self.function.name == "vjp" and not isinstance(self.function.result, Value):
-            self.line("def pullback(d_y: Any) -> Any:")
+            self.line("def pullback(dy: Any) -> Any:")
             self.indent += 1
             self._take_apart(self.function.result)
         else:
@@ -239,6 +238,7 @@ class VjpBody(Body):
             given = ", ".join(f"{n}: Array" for n in names)
             self.line(f"def pullback({given}) -> Any:")
             self.indent += 1
+        self.shapes = lambda _: ""  # a cotangent has its value's
         self._emit_ready(self.schedule.middle)
         self.items(pullback.body)
         self.line(f"return {', '.join(self._outs())}")
@@ -246,7 +246,7 @@ class VjpBody(Body):
         self._return_with_pullback()
 
     def _take_apart(self, result: Arg) -> None:
-        """The cotangents in `d_y`, which has the structure of the result."""
+        """The cotangents in `dy`, which has the structure of the result."""
         pullback = self.function.pullback
         assert pullback is not None
         known = dict(zip(pullback.of, pullback.params, strict=True))
@@ -266,7 +266,7 @@ class VjpBody(Body):
                 for key, inner in arg.items():
                     visit(inner, f"{text}[{key!r}]")
 
-        visit(result, "d_y")
+        visit(result, "dy")
 
     def _outs(self) -> list[str]:
         """What the pullback returns: cotangents of the arguments, then of `ps`."""
@@ -306,6 +306,14 @@ class VjpBody(Body):
         if self.function.updates or self.function.name == "vjp":
             state = f", {ast.unparse(self._rebuilt(()))}"
         self.line(f"return {result}{state}, pullback")
+
+
+def _is_short(tree: ast.expr) -> bool:
+    """A name, or one made a tuple or a class of its own: no line of its own."""
+    if not isinstance(tree, ast.Call):
+        return isinstance(tree, ast.Name)
+    spread = [a for a in tree.args if isinstance(a, ast.Starred)]
+    return ast.unparse(tree.func) == "tuple" or bool(spread)
 
 
 def _below(found: Cotangents, name: str) -> Cotangents:

@@ -81,7 +81,7 @@ class Schedule:
             made = [self._made(v) for v in found if isinstance(v, Value)]
             at = max([*made, self.middle])
             self.ready.setdefault(at, []).append(child)
-            self._use(found, at, block)
+            self._use(found, at + 1, block)
 
     def _hold_captured(self) -> None:
         """What a pullback reads of its function's values stays as it is to the end."""
@@ -275,13 +275,15 @@ class Schedule:
     def _wanted(self, group: list[Value]) -> list[str]:
         """The source's names; else the name of what the value was made from."""
         wanted = [n for v in group for n in self.function.names.get(v, [])]
-        if wanted and self.function.pullback is not None:
+        if self.function.pullback is not None:
             like = self.function.pullback.like
             primal = (like[v] for v in group if isinstance(like.get(v), Value))
             chosen = (self.names.chosen.get(self.groups.find(v)) for v in primal)
-            named = [f"d_{name}" for name in chosen if name]
-            if named or wanted[0].startswith("d_"):
-                return [*named, *wanted]
+            named = [f"d_{name}" for name in chosen if name] + wanted
+            if named and named[0].startswith("d_"):
+                return named
+            if any(self.defined.get(v, (0, 0))[0] > self.middle for v in group):
+                return [*wanted, "d", "d_x", "d_y"]
         if not wanted:
             for value in group:
                 maker = self.maker.get(value)
