@@ -25,8 +25,9 @@ def getitem_backward(
 
 def take_along_dim_backward(d: Array, x: Array, indices: Array, dim: int) -> Array:
     """Zeros with d added where indices point in dim, all other dims as in d."""
-    y = np.zeros((*d.shape[:dim], x.shape[dim], *d.shape[dim + 1 :]), d.dtype)
-    return scatter_add(y, dim, np.broadcast_to(indices, d.shape), d)
+    size = x.shape[dim]
+    y = np.zeros((*d.shape[:dim], size, *d.shape[dim + 1 :]), d.dtype)
+    return scatter_add(y, dim, np.broadcast_to(indices % size, d.shape), d)
 
 
 def fit(x: Array, shape: tuple[int, ...]) -> Array:
@@ -47,9 +48,10 @@ def scatter_reduce_backward(
     include_self: bool = True,
 ) -> tuple[Array, Array]:
     """Of x and src, whose elements were reduced into y (itself d's result)."""
-    place = flat_positions(x.shape, dim, index).ravel()
+    index, values = np.atleast_1d(index, src)
+    place = flat_positions(x.shape or (1,), dim, index).ravel()
     part = tuple(slice(n) for n in index.shape)
-    used = src[part].ravel()
+    used = values[part].ravel()
     own, total = d.ravel(), y.ravel()
     d_used, d_own = own[place], own
     kept = np.ones(x.size, bool)
@@ -73,10 +75,10 @@ def scatter_reduce_backward(
         d_own = own / np.maximum(count, 1).astype(d.dtype)
         d_used = np.where(chosen, d_own[place], np.zeros_like(used))
         d_own = np.where(first, d_own, np.zeros_like(d_own))
-    d_src = np.zeros(src.shape, d.dtype)
+    d_src = np.zeros(values.shape, d.dtype)
     d_src[part] = d_used.reshape(index.shape)
     d_own = np.where(kept, d_own, np.zeros_like(d_own))
-    return d_own.reshape(x.shape), d_src
+    return d_own.reshape(x.shape), d_src.reshape(src.shape)
 
 
 def others(x: Array, rest: Array, zeros: Array) -> Array:

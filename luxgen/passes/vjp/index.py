@@ -185,13 +185,6 @@ def take_along_dim(g: Row) -> Cotangents:
             *((*s[:dim], 1, *s[dim + 1 :]) for s in (sizes, other))
         )
         shapes.append((*both[:dim], sizes[dim], *both[dim + 1 :]))
-    if shapes == [x.shape, x.witness] and indices.ndim == x.ndim:
-        same = [
-            all(a == b for k, (a, b) in enumerate(zip(p, q, strict=True)) if k != dim)
-            for p, q in ((x.shape, indices.shape), (x.witness, indices.witness))
-        ]
-        if all(same):
-            return {"input": added(g, "scatter_add", "indices", "src")}
     back = g.tape.op(
         "take_along_dim_backward", like=x, shape=shapes[0], witness=shapes[1],
         d=g.d, input=x, indices=indices, dim=dim,
@@ -280,6 +273,8 @@ def reduced(src: str) -> Vjp:
 def spread(g: Row, source: Term) -> Term:
     """The index along dim as one for each element of source."""
     index, dim = g["index"], g.const("dim") % max(source.ndim, 1)
+    if source.ndim == 0:
+        return index
     for _ in range(source.ndim - 1 - dim):
         index = index.unsqueeze(-1)
     return index.expand_as(source)

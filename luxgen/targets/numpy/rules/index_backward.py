@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from luxgen.targets.numpy.rules.index import indices, lifted, parts
-from luxgen.targets.numpy.rules.op import CALL, Op, Rule, helper
+from luxgen.targets.numpy.rules.index import indices, parts
+from luxgen.targets.numpy.rules.op import CALL, Op, Rule
 
 
 def getitem_backward(op: Op) -> str:
@@ -24,5 +24,5 @@ RULES: dict[str, Rule] = {
     "getitem_backward": getitem_backward,
     "take_along_dim_backward": CALL,
     "fit": "fit(input, other.shape)",
-    "scatter_reduce_backward": lifted(lambda op: helper(op)),
+    "scatter_reduce_backward": CALL,
 }
