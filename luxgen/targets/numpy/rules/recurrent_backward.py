@@ -5,31 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from luxgen.targets.numpy.rules.op import Op, Rule, helper
-from luxgen.targets.numpy.rules.recurrent import cell, form, module
-
-
-def saving(text: str) -> str:
-    """The call of a helper as the call of its `_saved` form."""
-    name, _, rest = text.partition("(")
-    return f"{name}_saved({rest}"
-
-
-def layers_saved(name: str) -> Rule:
-    """`name`'s forward, as `layers` writes it, that also returns what it saves."""
-
-    def rule(op: Op) -> str:
-        return saving(module(op, name, False))
-
-    return rule
-
-
-def layers_dropout_saved(name: str) -> Rule:
-    def rule(op: Op) -> str:
-        if op.const("num_layers", 1) == 1 or not op.const("dropout", 0.0):
-            return f"({saving(module(op, name, False))}, state)"
-        return saving(module(op, name, True))
-
-    return rule
+from luxgen.targets.numpy.rules.recurrent import cell, form, layers
+from luxgen.targets.numpy.rules.saving import saving
 
 
 def layers_backward(name: str) -> Rule:
@@ -43,11 +20,6 @@ def layers_backward(name: str) -> Rule:
     return rule
 
 
-def cell_saved(name: str) -> Rule:
-    forward = cell(name)
-    return lambda op: saving(forward if isinstance(forward, str) else forward(op))
-
-
 def cell_backward(op: Op) -> str:
     return helper(op, ps="weights")
 
@@ -55,12 +27,12 @@ def cell_backward(op: Op) -> str:
 KINDS = ("lstm", "gru", "rnn")
 
 RULES: dict[str, Rule] = {
-    **{f"{name}_saved": layers_saved(name) for name in KINDS},
+    **{f"{name}_saved": saving(layers(name)) for name in KINDS},
     **{f"{name}_backward": layers_backward(name) for name in KINDS},
-    **{f"{name}_cell_saved": cell_saved(f"{name}_cell") for name in KINDS},
+    **{f"{name}_cell_saved": saving(cell(f"{name}_cell")) for name in KINDS},
     **{f"{name}_cell_backward": cell_backward for name in KINDS},
 }
 
 STATEFUL: dict[str, Rule] = {
-    f"{name}_saved": layers_dropout_saved(name) for name in KINDS
+    f"{name}_saved": saving(layers(name, stateful=True)) for name in KINDS
 }
