@@ -402,7 +402,8 @@ class _Reverse:
         carried: list[tuple[Value, Arg, Arg, Value]] = []
         seeds, firsts = [], []
         for (inside, _, last, result), d in totals:
-            within = Value(inside.dtype, inside.shape, inside.witness)
+            like = last if isinstance(last, (Value, Leaf)) else inside
+            within = Value(like.dtype, like.shape, like.witness)
             self._name(within, inside)
             first = d if d is not None else self._zeros(result)
             seeds.append((last, within))

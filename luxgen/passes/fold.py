@@ -175,9 +175,9 @@ class _Key:
                 else:
                     args.append((name, self.show(arg)))
             if item.name in SIZES_MATTER:
-                args.append(("sizes", _pattern(item)))
+                args.append(("sizes", pattern(item)))
             elif self.broadcasts:
-                args.append(("ones", _ones(item)))
+                args.append(("ones", ones(item)))
             shown = self.show(item.result)
             return item.name, args, shown, item.state, item.kind, item.stops
         if isinstance(item, Call):
@@ -230,7 +230,7 @@ class _Key:
         return (type(arg).__name__, repr(arg))
 
 
-def _pattern(op: Op) -> list[list[Any]]:
+def pattern(op: Op) -> list[list[Any]]:
     """Which sizes of an op's arguments are 1 and which are equal: rules may ask that."""
     seen: dict[tuple[int, int], int] = {}
     pattern = []
@@ -243,7 +243,7 @@ def _pattern(op: Op) -> list[list[Any]]:
     return pattern
 
 
-def _ones(op: Op) -> list[list[bool]]:
+def ones(op: Op) -> list[list[bool]]:
     """Where the tensors of an op that broadcasts have size 1."""
     tensors = [a for a in args_of(op) if isinstance(a, (Value, Leaf))]
     if len({(a.shape, a.witness) for a in tensors}) < 2:

@@ -32,6 +32,7 @@ from luxgen.ir.values import (
     atoms,
     map_arg,
 )
+from luxgen.passes.fold import SIZES_MATTER, ones, pattern
 
 LONGEST_BODY = 24
 STAR = "*"
@@ -127,12 +128,18 @@ class _Match:
             )
             if not same or not self.at_path(a.state, b.state):
                 return False
+            if a.stops != b.stops or ones(a) != ones(b):
+                return False
+            if a.name in SIZES_MATTER and pattern(a) != pattern(b):
+                return False
             for name in a.args:
                 if not self.arg(a.args[name], b.args[name], (k, name)):
                     return False
             return self.results(a.result, b.result)
         if isinstance(a, Call) and isinstance(b, Call):
-            if a.function is not b.function or not self.at_path(a.path, b.path):
+            if a.function is not b.function or a.stops != b.stops:
+                return False
+            if not self.at_path(a.path, b.path):
                 return False
             if not all(
                 self.arg(x, y, None) for x, y in zip(a.args, b.args, strict=True)
