@@ -39,9 +39,16 @@ DIVISORS: dict[str, Derivative] = {
     "acos": lambda x, y: -(1 - x * x).unary("sqrt"),
     "atan": lambda x, y: x * x + 1,
     "asinh": lambda x, y: (x * x + 1).unary("sqrt"),
-    "acosh": lambda x, y: (x - 1).unary("sqrt") * (x + 1).unary("sqrt"),
+    "acosh": lambda x, y: _acosh_divisor(x),
     "atanh": lambda x, y: 1 - x * x,
 }
+
+
+def _acosh_divisor(x: Term) -> Term:
+    """The product's branch is the right one of complex numbers."""
+    if x.is_complex:
+        return (x - 1).unary("sqrt") * (x + 1).unary("sqrt")
+    return (x * x - 1).unary("sqrt")
 
 
 def times(derivative: Derivative) -> Vjp:
@@ -233,8 +240,10 @@ def hypot(g: Row) -> Cotangents:
 
 
 def atan2(g: Row) -> Cotangents:
+    """0 at the origin."""
     y, x = g["input"], g["other"]
-    ratio = g.d / (x * x + y * y)
+    square = x * x + y * y
+    ratio = g.d / square.eq(0).where(1, square)
     return {"input": ratio * x, "other": -ratio * y}
 
 

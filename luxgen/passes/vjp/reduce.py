@@ -139,7 +139,7 @@ def median(g: Row) -> Cotangents:
 def product(g: Row) -> Cotangents:
     dims = dims_of(g)
     args: dict[str, Any] = {} if dims is None else {"dim": dims[0]}
-    d, x = kept(g, g.d), g["input"]
+    d, x = kept(g, g.d), g["input"].to(g.out.dtype)
     return {"input": g.tape.op("prod_backward", like=x, d=d, input=x, **args)}
 
 

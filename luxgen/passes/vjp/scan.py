@@ -12,10 +12,9 @@ def running(name: str) -> Vjp:
     """A helper of the cotangent, the input and the result; of a scalar, the cotangent."""
 
     def row(g: Row) -> Cotangents:
-        x, dim = g["input"], g.const("dim")
+        x, dim, d = g["input"].to(g.out.dtype), g.const("dim"), g.d
         if x.ndim == 0:
-            return {"input": g.d}
-        d = g.d
+            return {"input": d}
         return {"input": g.tape.op(name, like=d, d=d, input=x, y=g.out, dim=dim)}
 
     return row

@@ -56,19 +56,21 @@ def logit(g: Row) -> Cotangents:
     d = g.d / (x * (1 - x))
     if not g.has("eps"):
         return {"input": d}
-    inside = (x >= g["eps"]) & (x <= 1 - g["eps"])
-    return {"input": inside.where(d, 0)}
+    outside = (x < g["eps"]) | (x > 1 - g["eps"])
+    return {"input": outside.where(0, d)}
 
 
 def xlogy(name: str, shift: int) -> Vjp:
-    """x * log(other + shift)."""
+    """x * log(other + shift); by x 0 where both it and the logarithm's argument are."""
 
     def row(g: Row) -> Cotangents:
         x, other = g["input"], g["other"]
         found: Cotangents = {}
         if x.is_tensor:
-            nonzero = x.ne(0).to(g.out.dtype)
-            found["input"] = g.d * g.tape.elementwise(name, input=nonzero, other=other)
+            log = g.tape.elementwise(name, input=g.d, other=other)
+            if not (isinstance(other.arg, (int, float)) and other.arg > -shift):
+                log = (x.eq(0) & (other <= -shift)).where(0, log)
+            found["input"] = log
         if other.is_tensor:
             found["other"] = g.d * x / (other + shift if shift else other)
         return found
@@ -94,14 +96,15 @@ def zeta(g: Row) -> Cotangents:
     return {"input": unknown(g, "input"), "other": g.d * slope}
 
 
-def igamma(sign: int) -> Vjp:
+def igamma(upper: bool) -> Vjp:
     """The density of the gamma distribution, by the point."""
 
     def row(g: Row) -> Cotangents:
         shape, x = g["input"], g["other"]
         log_x = g.tape.elementwise("xlogy", dtype=g.out.dtype, input=shape - 1, other=x)
         density = (log_x - x - shape.unary("lgamma")).unary("exp")
-        return {"input": unknown(g, "input"), "other": sign * g.d * density}
+        d = -g.d if upper else g.d
+        return {"input": unknown(g, "input"), "other": d * density}
 
     return row
 
@@ -123,10 +126,10 @@ ROWS: dict[str, Vjp] = {
     "mvlgamma": mvlgamma,
     "multigammaln": mvlgamma,
     "zeta": zeta,
-    "igamma": igamma(1),
-    "igammac": igamma(-1),
-    "gammainc": igamma(1),
-    "gammaincc": igamma(-1),
+    "igamma": igamma(upper=False),
+    "igammac": igamma(upper=True),
+    "gammainc": igamma(upper=False),
+    "gammaincc": igamma(upper=True),
 }
 ROWS |= {name: ROWS[plain] for name, plain in OTHER_NAMES.items()}
 VJP: dict[str, Vjp] = ROWS | {f"special_{name}": row for name, row in ROWS.items()}
