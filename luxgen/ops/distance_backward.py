@@ -93,8 +93,9 @@ def triplet_margin_loss_backward(
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
+    reduction: str = "mean",
 ) -> tuple[Array, Array, Array]:
-    """The cotangents of the three, broadcast; d is each triplet's."""
+    """The cotangents of the three, as they are broadcast."""
     near = pairwise_distance(anchor, positive, p=p, eps=eps)
     far = pairwise_distance(anchor, negative, p=p, eps=eps)
     if swap:
@@ -102,7 +103,9 @@ def triplet_margin_loss_backward(
         violated = near - np.minimum(far, other) + margin >= 0
     else:
         violated = near - far + margin >= 0
-    d = np.where(violated, d, 0)[..., None]
+    if reduction == "mean":
+        d = d / near.dtype.type(violated.size)
+    d = np.where(violated, d, np.zeros_like(d))[..., None]
     d_near = pairwise_distance_backward(d, anchor, positive, p=p, eps=eps)
     if not swap:
         d_far = pairwise_distance_backward(d, anchor, negative, p=p, eps=eps)

@@ -68,16 +68,24 @@ def rrelu(g: Row) -> Cotangents:
     return {"input": (x > 0).where(g.d, g.d * mean)}
 
 
+def along_channels(weight: Term, ndim: int) -> Term:
+    """One number per channel as it is broadcast against `ndim` dims, channels in 1."""
+    if ndim <= 2:
+        return weight
+    ones = (1,) * (ndim - 2)
+    args = {"input": weight, "shape": (-1, *ones)}
+    shape, witness = (*weight.shape, *ones), (*weight.witness, *ones)
+    out: Term = weight.tape.emit("reshape", args, Value(weight.dtype, shape, witness))
+    return out
+
+
 def prelu(g: Row) -> Cotangents:
     """The weight is one number, or one per channel (dim 1)."""
     x, weight = g["input"], g["weight"]
-    if weight.ndim == 1 and x.ndim > 2:
-        ones = (1,) * (x.ndim - 2)
-        args = {"input": weight, "shape": (-1, *ones)}
-        shape, witness = (*weight.shape, *ones), (*weight.witness, *ones)
-        weight = g.tape.emit("reshape", args, Value(weight.dtype, shape, witness))
-    elif x.ndim == 0 and weight.ndim:
+    if x.ndim == 0 and weight.ndim:
         weight = weight.squeeze(0)
+    elif weight.ndim:
+        weight = along_channels(weight, x.ndim)
     positive = x > 0
     d_weight = settled(positive.where(0, g.d * x), weight)
     return {

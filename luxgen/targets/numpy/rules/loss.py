@@ -59,13 +59,19 @@ def cross_entropy(op: Op) -> str:
     return unbatched(op, loss(op, "cross_entropy_soft", "ignore_index"))
 
 
-def linear_cross_entropy(op: Op) -> str:
-    """torch's `options` say how it splits the work: the loss is the same."""
+def linear_scores(op: Op) -> str:
+    """The scores of linear_cross_entropy."""
     scores = "linear(input, linear_weight)"
     if op.ndim("linear_weight") > 2:
         scores = "np.tensordot(input, linear_weight, (-1, -1))"
     if op.has("linear_bias"):
         scores = f"{scores} + linear_bias"
+    return scores
+
+
+def linear_cross_entropy(op: Op) -> str:
+    """torch's `options` say how it splits the work: the loss is the same."""
+    scores = linear_scores(op)
     name, drop = "cross_entropy", ["input", "linear_weight", "linear_bias", "options"]
     if op.ndim("target") == op.ndim("input") + op.ndim("linear_weight") - 2:
         name = "cross_entropy_soft"
