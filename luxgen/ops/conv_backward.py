@@ -26,8 +26,7 @@ def conv_input_backward(
     if dilation != 1:
         gaps = ntuple(dilation, nd)
         reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel, strict=True))
-    fits = all(p < r for p, r in zip(pads, reach, strict=True))
-    if not fits or (stride != 1 and groups == 1):
+    if stride != 1 and groups == 1:
         sizes = zip(size, pads, reach, steps, strict=True)
         return conv_transpose(
             d,
@@ -35,21 +34,24 @@ def conv_input_backward(
             stride=stride,
             padding=padding,
             output_padding=tuple((n + 2 * p - r) % s for n, p, r, s in sizes),
-            groups=groups,
             dilation=dilation,
         )
-    room = (n + r - 1 for n, r in zip(size, reach, strict=True))
-    spread = np.zeros((*d.shape[:2], *room), d.dtype)  # d with zeros around and between
-    places = zip(d.shape[2:], reach, pads, steps, strict=True)
-    spots = (slice(r - 1 - p, r - 1 - p + m * s, s) for m, r, p, s in places)
+    over = max(0, *(p + 1 - r for p, r in zip(pads, reach, strict=True)))
+    room = (n + r - 1 + 2 * over for n, r in zip(size, reach, strict=True))
+    spread = np.zeros((*d.shape[:2], *room), d.dtype)  # d, zeros around and between
+    first = [r - 1 - p + over for p, r in zip(pads, reach, strict=True)]
+    places = zip(first, d.shape[2:], steps, strict=True)
+    spots = (slice(f, f + m * s, s) for f, m, s in places)
     spread[(slice(None), slice(None), *spots)] = d
     flipped: Array = np.flip(weight, axis=tuple(range(2, nd + 2)))
     if groups != 1:
         flipped = flipped.reshape(groups, -1, *flipped.shape[1:]).swapaxes(1, 2)
         flipped = flipped.reshape(-1, len(weight) // groups, *kernel)
-        return grouped_conv(spread, flipped, dilation=dilation)
-    windows = conv_windows(spread, kernel, dilation=dilation)
-    return correlate(windows, flipped.swapaxes(0, 1))
+        y = grouped_conv(spread, flipped, dilation=dilation)
+    else:
+        windows = conv_windows(spread, kernel, dilation=dilation)
+        y = correlate(windows, flipped.swapaxes(0, 1))
+    return y[(slice(None), slice(None), *(slice(over, over + n) for n in size))]
 
 
 def conv_weight_backward(
@@ -59,6 +61,7 @@ def conv_weight_backward(
     *,
     stride: int | tuple[int, ...] = 1,
     padding: int | tuple[int, ...] = 0,
+    output_padding: int | tuple[int, ...] = 0,
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> Array:
@@ -67,10 +70,13 @@ def conv_weight_backward(
     if padding != 0:
         x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in ntuple(padding, nd))])
     windows = conv_windows(x, kernel_size, stride=stride, dilation=dilation)
-    windows = windows[(slice(None), slice(None), *(slice(m) for m in count))]
+    if output_padding != 0:
+        windows = windows[(slice(None), slice(None), *(slice(m) for m in count))]
     order = (1, *range(2 + nd, 2 + 2 * nd), 0, *range(2, 2 + nd))
     cells = x.shape[1] * math.prod(kernel_size)
-    y = np.zeros((groups, cells // groups, outs // groups), d.dtype)
+    y = np.zeros((cells, outs), d.dtype)
+    if groups != 1:
+        y = np.zeros((groups, cells // groups, outs // groups), d.dtype)
     scratch = max(2**17, 2 * y.size)  # elements of `windows` copied at a time
     step = 1 + scratch // (windows[:1].size + 1)
     rows = 1 + scratch // (windows[:step, :, :1].size + 1)
@@ -78,10 +84,13 @@ def conv_weight_backward(
         for j in range(0, count[0], rows):
             some = np.s_[i : i + step, :, j : j + rows]
             columns = windows[some].transpose(order)  # (C, *kernel, N, *out)
-            left = columns.reshape(*y.shape[:2], -1)
-            right = d[some].swapaxes(0, 1).reshape(groups, y.shape[2], -1)
-            y += left @ right.swapaxes(1, 2)
-    return y.swapaxes(1, 2).reshape(outs, -1, *kernel_size)
+            left: Array = columns.reshape(cells, -1)
+            right: Array = d[some].swapaxes(0, 1).reshape(outs, -1)
+            if groups != 1:
+                left = left.reshape(groups, cells // groups, -1)
+                right = right.reshape(groups, outs // groups, -1)
+            y += left @ right.swapaxes(-2, -1)
+    return y.swapaxes(-2, -1).reshape(outs, -1, *kernel_size)
 
 
 def conv_windows(
@@ -99,7 +108,8 @@ def conv_windows(
     axes = tuple(range(2, nd + 2))
     windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)
     if dilation != 1:
-        windows = windows[(..., *(slice(None, None, g) for g in gaps))]
+        holes = (slice(None, None, g) for g in gaps)
+        windows = windows[(*[slice(None)] * (2 + nd), *holes)]
     if stride != 1:
         steps = (slice(None, None, s) for s in ntuple(stride, nd))
         windows = windows[(slice(None), slice(None), *steps)]

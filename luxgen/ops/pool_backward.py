@@ -17,15 +17,15 @@ def max_pool_backward(
     *,
     stride: tuple[int, ...] | None = None,
     padding: int | tuple[int, ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
+    dilation: tuple[int, ...] | None = None,
     ceil_mode: bool = False,
 ) -> Array:
     """Cotangent of x (..., *size): each of d goes to the first maximum of its window."""
     nd, size, reach = len(kernel_size), x.shape[-len(kernel_size) :], kernel_size
     steps = kernel_size if stride is None else stride
-    gaps = ntuple(dilation, nd)
-    if dilation != 1:
-        reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel_size, strict=True))
+    if dilation is not None:
+        pairs = zip(dilation, kernel_size, strict=True)
+        reach = tuple(g * (k - 1) + 1 for g, k in pairs)
     planes = x.reshape(math.prod(x.shape[:-nd]), *size)
     sent = d.reshape(len(planes), *d.shape[-nd:])
     y = np.empty(planes.shape, d.dtype)
@@ -35,7 +35,9 @@ def max_pool_backward(
         if padding != 0 or ceil_mode:
             pads = ntuple(padding, nd)
             part = pad_windows(part, reach, steps, pads, -np.inf, ceil_mode=ceil_mode)
-        part = to_first_maxima(sent[i : i + some], part, kernel_size, steps, gaps)
+        part = to_first_maxima(
+            sent[i : i + some], part, kernel_size, steps, dilation=dilation
+        )
         if padding != 0 or ceil_mode:
             ends = zip(pads, size, strict=True)
             part = part[(slice(None), *(slice(p, p + n) for p, n in ends))]
@@ -48,22 +50,19 @@ def to_first_maxima(
     x: Array,
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
-    dilation: tuple[int, ...],
+    *,
+    dilation: tuple[int, ...] | None = None,
 ) -> Array:
     """Zeros like x with each of d at its window's maximum, the first in memory."""
-    nd = len(kernel)
-    maxima = [x]  # x, and that reduced along its last axis, its last two, ...
+    nd, maxima = len(kernel), [x]  # x, that reduced along its last axis, its last two
     for axis in range(-1, -nd - 1, -1):
-        windows = window_views(
-            maxima[-1], axis, kernel[axis], stride[axis], dilation[axis]
-        )
-        maxima.append(np.maximum.reduce(windows))
+        views = window_views(maxima[-1], axis, kernel, stride, dilation=dilation)
+        maxima.append(np.maximum.reduce(views))
     for axis in range(-nd, 0):
         whole, best = maxima[-axis - 1], maxima[-axis]
         y = np.zeros(whole.shape, d.dtype)
-        window = kernel[axis], stride[axis], dilation[axis]
-        views = window_views(whole, axis, *window)
-        spots = window_views(y, axis, *window)
+        views = window_views(whole, axis, kernel, stride, dilation=dilation)
+        spots = window_views(y, axis, kernel, stride, dilation=dilation)
         for view, spot in zip(views[:-1], spots[:-1], strict=True):
             taken = d * (view == best)
             spot += taken
@@ -74,13 +73,21 @@ def to_first_maxima(
 
 
 def window_views(
-    x: Array, axis: int, kernel: int, stride: int, dilation: int = 1
+    x: Array,
+    axis: int,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    *,
+    dilation: tuple[int, ...] | None = None,
 ) -> list[Array]:
-    """For each place in a window along `axis`, that element of all windows."""
-    count = (x.shape[axis] - dilation * (kernel - 1) - 1) // stride + 1
+    """For each place in a window along a (negative) axis, that element of all windows."""
+    k, s = kernel[axis], stride[axis]
+    starts = range(k)
+    if dilation is not None:
+        starts = range(0, dilation[axis] * k, dilation[axis])
+    length = (x.shape[axis] - starts[-1] - 1) // s * s + 1
     before = (slice(None),) * (x.ndim + axis)
-    starts = range(0, dilation * kernel, dilation)
-    return [x[(*before, slice(i, i + stride * count, stride))] for i in starts]
+    return [x[(*before, slice(i, i + length, s))] for i in starts]
 
 
 def avg_pool_backward(
@@ -111,7 +118,7 @@ def avg_pool_backward(
         room = max(n + p, (count - 1) * s + k)
         before, after = d.shape[:axis], d.shape[d.ndim + axis + 1 :]
         y = np.zeros((*before, room, *after), d.dtype)
-        for view in window_views(y, axis, k, s):
+        for view in window_views(y, axis, kernel_size, steps):
             view[...] += d
         d = y[(*[slice(None)] * len(before), slice(p, p + n))]
     return d

@@ -45,7 +45,7 @@ def conv_transpose(g: Row) -> Cotangents:
             dx = g.tape.op("narrow", like=dx, input=dx, dim=dim, start=0, length=size)
     return {
         "input": unbatched(dx, g["input"]),
-        "weight": weight_backward(g, nd, x.conj(), d),
+        "weight": weight_backward(g, nd, x.conj(), d, "output_padding"),
         **bias_backward(g, d),
     }
 
@@ -64,14 +64,15 @@ def per_axis(value: Any, nd: int) -> tuple[Any, ...]:
     return many * nd if len(many) == 1 else many
 
 
-def weight_backward(g: Row, nd: int, d: Term, x: Term) -> Term:
+def weight_backward(g: Row, nd: int, d: Term, x: Term, *more: str) -> Term:
+    """`d` against the windows of `x`, by g's options and those named `more`."""
     return g.tape.op(
         f"conv{nd}d_weight_backward",
         like=g["weight"],
         d=d,
         input=x,
         weight=g["weight"],
-        **given(g, *OPTIONS),
+        **given(g, *OPTIONS, *more),
     )
 
 

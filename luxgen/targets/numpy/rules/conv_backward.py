@@ -31,6 +31,7 @@ def weight_backward(op: Op) -> str:
         "d",
         x,
         "weight.shape[2:]",
+        output_padding=window(op, "output_padding"),
         **options(op, padding, dilation),
     )
 

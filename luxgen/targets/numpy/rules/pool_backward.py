@@ -17,11 +17,17 @@ def max_pool(nd: int) -> Rule:
             str(per_axis(op, "kernel_size", nd)),
             stride=None if stride is None else per_axis(op, "stride", nd),
             padding=window(op, "padding"),
-            dilation=window(op, "dilation"),
+            dilation=dilated(op, nd),
             ceil_mode=str(flag(op, "ceil_mode")),
         )
 
     return rule
+
+
+def dilated(op: Op, nd: int) -> str | None:
+    """The dilation by axis, None where there is none."""
+    plain = window(op, "dilation") in (None, "1")
+    return None if plain else per_axis(op, "dilation", nd)
 
 
 def avg_pool(nd: int) -> Rule:
