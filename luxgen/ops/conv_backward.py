@@ -18,15 +18,15 @@ def conv_input_backward(
     stride: int | tuple[int, ...] = 1,
     padding: int | tuple[int, ...] = 0,
     dilation: int | tuple[int, ...] = 1,
-    groups: int = 1,
 ) -> Array:
     """Cotangent of the input (N, C, *size): d correlated with the flipped weight."""
     nd, kernel = len(size), weight.shape[2:]
-    steps, pads, reach = ntuple(stride, nd), ntuple(padding, nd), kernel
+    pads, reach = ntuple(padding, nd), kernel
     if dilation != 1:
         gaps = ntuple(dilation, nd)
         reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel, strict=True))
-    if stride != 1 and groups == 1:
+    if stride != 1:
+        steps = ntuple(stride, nd)
         sizes = zip(size, pads, reach, steps, strict=True)
         return conv_transpose(
             d,
@@ -37,20 +37,42 @@ def conv_input_backward(
             dilation=dilation,
         )
     over = max(0, *(p + 1 - r for p, r in zip(pads, reach, strict=True)))
+    edges = [(0, 0), (0, 0)]
+    for n, m, p, r in zip(size, d.shape[2:], pads, reach, strict=True):
+        edges.append((r - 1 - p + over, n - m + p + over))
+    windows = conv_windows(np.pad(d, edges), kernel, dilation=dilation)
+    flipped: Array = np.flip(weight, axis=tuple(range(2, nd + 2)))
+    y = correlate(windows, flipped.swapaxes(0, 1))
+    return y[(slice(None), slice(None), *(slice(over, over + n) for n in size))]
+
+
+def grouped_conv_input_backward(
+    d: Array,
+    weight: Array,
+    size: tuple[int, ...],
+    groups: int,
+    *,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+) -> Array:
+    """Cotangent of the input: d, spread by the stride, with the flipped weight."""
+    nd, kernel = len(size), weight.shape[2:]
+    steps, pads, reach = ntuple(stride, nd), ntuple(padding, nd), kernel
+    if dilation != 1:
+        gaps = ntuple(dilation, nd)
+        reach = tuple(g * (k - 1) + 1 for g, k in zip(gaps, kernel, strict=True))
+    over = max(0, *(p + 1 - r for p, r in zip(pads, reach, strict=True)))
     room = (n + r - 1 + 2 * over for n, r in zip(size, reach, strict=True))
-    spread = np.zeros((*d.shape[:2], *room), d.dtype)  # d, zeros around and between
+    spread = np.zeros((*d.shape[:2], *room), d.dtype)
     first = [r - 1 - p + over for p, r in zip(pads, reach, strict=True)]
     places = zip(first, d.shape[2:], steps, strict=True)
     spots = (slice(f, f + m * s, s) for f, m, s in places)
     spread[(slice(None), slice(None), *spots)] = d
     flipped: Array = np.flip(weight, axis=tuple(range(2, nd + 2)))
-    if groups != 1:
-        flipped = flipped.reshape(groups, -1, *flipped.shape[1:]).swapaxes(1, 2)
-        flipped = flipped.reshape(-1, len(weight) // groups, *kernel)
-        y = grouped_conv(spread, flipped, dilation=dilation)
-    else:
-        windows = conv_windows(spread, kernel, dilation=dilation)
-        y = correlate(windows, flipped.swapaxes(0, 1))
+    flipped = flipped.reshape(groups, -1, *flipped.shape[1:]).swapaxes(1, 2)
+    flipped = flipped.reshape(-1, len(weight) // groups, *kernel)
+    y = grouped_conv(spread, flipped, dilation=dilation)
     return y[(slice(None), slice(None), *(slice(over, over + n) for n in size))]
 
 

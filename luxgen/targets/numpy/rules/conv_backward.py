@@ -12,13 +12,11 @@ def input_backward(op: Op) -> str:
     padding = window(op, "padding")
     if op.args.get("padding") == "same":
         padding = same_padding(op.ndim("weight") - 2, dilation)
-    return call(
-        "conv_input_backward",
-        "d",
-        "weight",
-        "input.shape[2:]",
-        **options(op, padding, dilation),
-    )
+    given, more = ["d", "weight", "input.shape[2:]"], options(op, padding, dilation)
+    groups = more.pop("groups")
+    if groups in (None, "1"):
+        return call("conv_input_backward", *given, **more)
+    return call("grouped_conv_input_backward", *given, groups, **more)
 
 
 def weight_backward(op: Op) -> str:
