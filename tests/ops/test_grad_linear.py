@@ -15,7 +15,7 @@ def _seed() -> None:
 
 
 def leaf(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(*shape, dtype=dtype, requires_grad=True)
+    return torch.randn(shape, dtype=dtype, requires_grad=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import string
 from typing import Any
 
+from luxgen.ir.einsum import explicit
 from luxgen.targets.numpy.rules.op import Op, Refused, Rule
 from luxgen.targets.numpy.rules.promotion import kind
 from luxgen.targets.numpy.rules.shape import spread
@@ -55,23 +55,6 @@ def einsum(op: Op) -> str:
         if text:
             return text
     return f"einsum(equation, {', '.join(names)})"
-
-
-def explicit(equation: str, ndims: list[int]) -> tuple[list[str], str]:
-    """Terms and output without blanks and ellipses, one letter per dim."""
-    left, arrow, output = equation.replace(" ", "").partition("->")
-    terms = left.split(",")
-    free = [c for c in string.ascii_letters if c not in equation]
-    shared = [n - len(t.replace("...", "")) for t, n in zip(terms, ndims, strict=True)]
-    dots = "".join(free[: max([0, *shared])])
-    pairs = zip(terms, shared, strict=True)
-    full = [t.replace("...", dots[len(dots) - n :]) for t, n in pairs]
-    if not arrow:
-        every = "".join(t.replace("...", "") for t in terms)
-        output = "..." * ("..." in left) + "".join(
-            sorted(s for s in set(every) if every.count(s) == 1)
-        )
-    return full, output.replace("...", dots)
 
 
 def product(a: str, xs: str, b: str, ys: str, output: str) -> str:
