@@ -93,11 +93,15 @@ def stft_window_backward(
         d, n_fft, real=False, normalized=normalized, onesided=onesided
     )
     frames = np.lib.stride_tricks.sliding_window_view(x, n_fft, axis=-1)[..., ::hop, :]
-    return own_window(shares * frames.conj(), n_fft, win_length)
+    return own_window(shares * frames.conj(), n_fft, win_length, window)
 
 
-def own_window(shares: Array, n_fft: int, win_length: int | None) -> Array:
+def own_window(
+    shares: Array, n_fft: int, win_length: int | None, window: Array | None
+) -> Array:
     """The sum over all frames, without the zeros around a shorter window."""
+    if window is not None and window.dtype.kind == "f":
+        shares = shares.real.astype(window.dtype, copy=False)
     y = shares.reshape(-1, n_fft).sum(axis=0)
     size = win_length or n_fft
     left = (n_fft - size) // 2
@@ -116,21 +120,70 @@ def istft_backward(
     normalized: bool = False,
     onesided: bool = True,
     length: int | None = None,
+    return_complex: bool = False,
 ) -> Array:
     """Of the spectra x (..., frequencies, frames), from d (..., T)."""
-    hop = n_fft // 4 if hop_length is None else hop_length
     taper = stft_window(n_fft, win_length, window)
-    weight = add_frames(np.broadcast_to(taper**2, (x.shape[-1], n_fft)), hop)
+    weight = frame_weight(taper, n_fft, hop_length, x.shape[-1])
     start = n_fft // 2 if center else 0
-    stop = len(weight) - start if length is None else min(start + length, len(weight))
-    y = np.zeros((*d.shape[:-1], len(weight)), d.dtype)
-    y[..., start:stop] = d[..., : stop - start] / weight[start:stop]
-    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft, axis=-1)[..., ::hop, :]
-    frames = frames * taper
-    if onesided:
-        spectra = irfft_backward(frames.real, norm="forward")
-    else:
+    frames = placed_frames(d, weight, start, n_fft, hop_length)
+    frames = frames * taper.conj()
+    if return_complex:
         spectra = np.fft.fft(frames, norm="forward").astype(x.dtype, copy=False)
+    else:
+        spectra = irfft_backward(frames.real, norm="forward")
+        if not onesided:  # torch reads one side of any spectrum of real signals
+            rest = n_fft - spectra.shape[-1]
+            spectra = np.pad(spectra, [(0, 0)] * (spectra.ndim - 1) + [(0, rest)])
     if normalized:
         spectra *= n_fft**0.5
     return spectra.swapaxes(-1, -2)
+
+
+def frame_weight(taper: Array, n_fft: int, hop_length: int | None, count: int) -> Array:
+    """The squared windows of `count` frames, summed where they overlap."""
+    hop = n_fft // 4 if hop_length is None else hop_length
+    return add_frames(np.broadcast_to(taper**2, (count, n_fft)), hop)
+
+
+def placed_frames(
+    d: Array, weight: Array, start: int, n_fft: int, hop_length: int | None
+) -> Array:
+    """Frames of d / weight, with zeros where d, which begins at `start`, has none."""
+    hop = n_fft // 4 if hop_length is None else hop_length
+    stop = min(start + d.shape[-1], len(weight))
+    y = np.zeros((*d.shape[:-1], len(weight)), d.dtype)
+    y[..., start:stop] = d[..., : stop - start] / weight[start:stop].conj()
+    return np.lib.stride_tricks.sliding_window_view(y, n_fft, axis=-1)[..., ::hop, :]
+
+
+def istft_window_backward(
+    d: Array,
+    x: Array,
+    y: Array,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Array | None = None,
+    *,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool = True,
+    length: int | None = None,
+    return_complex: bool = False,
+) -> Array:
+    """Of the window, which weighs frames and, squared, what their sum is divided by."""
+    taper = stft_window(n_fft, win_length, window)
+    weight = frame_weight(taper, n_fft, hop_length, x.shape[-1])
+    start = n_fft // 2 if center else 0
+    spectra = x.swapaxes(-1, -2)
+    if return_complex:
+        frames = np.fft.ifft(spectra, n_fft)
+    else:
+        frames = np.fft.irfft(spectra[..., : n_fft // 2 + 1], n_fft)
+    if normalized:
+        frames *= n_fft**0.5
+    shares = placed_frames(d, weight, start, n_fft, hop_length)
+    norms = placed_frames(d * y.conj(), weight, start, n_fft, hop_length)
+    total = shares * frames.conj() - 2 * taper.conj() * norms
+    return own_window(total, n_fft, win_length, window)

@@ -143,12 +143,13 @@ def shift(inverse: str) -> Vjp:
 
 
 def short_time(g: Row) -> Cotangents:
-    """stft and istft: of the signal or spectra; istft's window is a constant."""
+    """stft and istft: of the signal or spectra, and of the window."""
     x = g["input"]
-    args = {"d": g.d, **g.others("return_complex", "align_to_window")}
+    args = {"d": g.d, **g.others("align_to_window")}
     args = {name: value for name, value in args.items() if value is not None}
     dtype = g.d.dtype
     if g.op.name == "stft":
+        args.pop("return_complex", None)
         if not x.is_complex:
             dtype = x.dtype
     elif not g.d.is_complex:
@@ -156,12 +157,11 @@ def short_time(g: Row) -> Cotangents:
     found: Cotangents = {
         "input": g.tape.op(f"{g.op.name}_backward", like=x, dtype=dtype, **args)
     }
-    if g.op.name == "stft" and g.is_tensor("window"):
+    if g.is_tensor("window"):
         window = g["window"]
-        dtype = g.d.dtype if x.is_complex else window.dtype
-        found["window"] = g.tape.op(
-            "stft_window_backward", like=window, dtype=dtype, **args
-        )
+        if g.op.name == "istft":
+            args["y"] = g.out
+        found["window"] = g.tape.op(f"{g.op.name}_window_backward", like=window, **args)
     return found
 
 

@@ -26,4 +26,5 @@ RULES: dict[str, Rule] = {
     "stft_backward": short_time,
     "stft_window_backward": short_time,
     "istft_backward": short_time,
+    "istft_window_backward": short_time,
 }
