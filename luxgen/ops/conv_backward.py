@@ -115,6 +115,17 @@ def conv_weight_backward(
     return y.swapaxes(-2, -1).reshape(outs, -1, *kernel_size)
 
 
+def same_padding(
+    weight: Array, *, dilation: int | tuple[int, ...] = 1
+) -> tuple[int, ...]:
+    """What `padding="same"` adds in front of each axis."""
+    kernel = weight.shape[2:]
+    if dilation != 1:
+        gaps = ntuple(dilation, len(kernel))
+        return tuple(g * (k - 1) // 2 for g, k in zip(gaps, kernel, strict=True))
+    return tuple((k - 1) // 2 for k in kernel)
+
+
 def conv_windows(
     x: Array,
     kernel_size: tuple[int, ...],

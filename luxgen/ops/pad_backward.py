@@ -1,4 +1,4 @@
-"""Cotangent of what padding read: what lies in the padding is added where it came from."""
+"""Cotangent of what padding copied: added up where it came from."""
 
 import numpy as np
 

@@ -20,7 +20,7 @@ def max_pool_backward(
     dilation: tuple[int, ...] | None = None,
     ceil_mode: bool = False,
 ) -> Array:
-    """Cotangent of x (..., *size): each of d goes to the first maximum of its window."""
+    """Cotangent of x (..., *size): each of d goes to its window's first maximum."""
     nd, size, reach = len(kernel_size), x.shape[-len(kernel_size) :], kernel_size
     steps = kernel_size if stride is None else stride
     if dilation is not None:
@@ -80,7 +80,7 @@ def window_views(
     *,
     dilation: tuple[int, ...] | None = None,
 ) -> list[Array]:
-    """For each place in a window along a (negative) axis, that element of all windows."""
+    """By place in a window along a (negative) axis, that element of all windows."""
     k, s = kernel[axis], stride[axis]
     starts = range(k)
     if dilation is not None:

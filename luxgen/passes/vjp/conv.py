@@ -39,13 +39,14 @@ def conv_transpose(g: Row) -> Cotangents:
         weight=g["weight"].conj(),
         **given(g, *OPTIONS),
     )
-    if wide_output(g, nd):
+    wide = wide_output(g, nd)
+    if wide:
         for dim in range(2, nd + 2):
             size = x.size(dim)
             dx = g.tape.op("narrow", like=dx, input=dx, dim=dim, start=0, length=size)
     return {
         "input": unbatched(dx, g["input"]),
-        "weight": weight_backward(g, nd, x.conj(), d, "output_padding"),
+        "weight": weight_backward(g, nd, x.conj(), d, *["output_padding"] * wide),
         **bias_backward(g, d),
     }
 

@@ -46,7 +46,8 @@ def lp_pool(nd: int) -> Vjp:
         empty = mean.eq(0)
         total = empty.where(1.0, mean) * volume
         slope = empty.where(0.0, g.d * total ** (1 / p.arg - 1) * volume)
-        return {"input": spread(g, nd, slope) * x ** (p.arg - 1)}
+        rest = x if p.arg == 2 else x ** (p.arg - 1)
+        return {"input": spread(g, nd, slope) * rest}
 
     return row
 

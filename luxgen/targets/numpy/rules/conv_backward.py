@@ -11,7 +11,7 @@ def input_backward(op: Op) -> str:
     dilation = window(op, "dilation")
     padding = window(op, "padding")
     if op.args.get("padding") == "same":
-        padding = same_padding(op.ndim("weight") - 2, dilation)
+        padding = call("same_padding", "weight", dilation=dilation)
     given, more = ["d", "weight", "input.shape[2:]"], options(op, padding, dilation)
     groups = more.pop("groups")
     if groups in (None, "1"):
@@ -44,14 +44,6 @@ def options(op: Op, padding: str | None, dilation: str | None) -> dict[str, str 
         "dilation": dilation,
         "groups": groups,
     }
-
-
-def same_padding(nd: int, dilation: str | None) -> str:
-    """What `padding="same"` adds in front of each axis."""
-    if dilation in (None, "1"):
-        return "tuple((k - 1) // 2 for k in weight.shape[2:])"
-    pairs = f"zip(ntuple({dilation}, {nd}), weight.shape[2:])"
-    return f"tuple(g * (k - 1) // 2 for g, k in {pairs})"
 
 
 RULES: dict[str, Rule] = {
