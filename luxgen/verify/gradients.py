@@ -170,15 +170,11 @@ def _autograd(
         for t, d in zip(results, cotangents, strict=True)
         if d is not None and t.requires_grad
     ]
-    grads: Any = [None] * len(wanted)
-    if pairs:
-        outs, given = zip(*pairs, strict=True)
-        grads = torch.autograd.grad(
-            outs, list(wanted.values()), given, allow_unused=True
-        )
+    if pairs:  # not autograd.grad, which reentrant checkpoints don't allow
+        torch.autograd.backward([t for t, _ in pairs], [d for _, d in pairs])
     return {
-        name: to_numpy(torch.zeros_like(t) if d is None else d)
-        for (name, t), d in zip(wanted.items(), grads, strict=True)
+        name: to_numpy(torch.zeros_like(t) if t.grad is None else t.grad)
+        for name, t in wanted.items()
     }
 
 
