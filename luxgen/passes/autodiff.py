@@ -42,6 +42,7 @@ from luxgen.passes.vjp import vjps
 from luxgen.passes.vjp.row import NoGradient, Row
 from luxgen.passes.vjp.terms import Tape, Term, settled
 
+WITHOUT = "transpile without --grad"
 TREE = "tree"  # dtype of a cotangent of several leaves
 Refusal = tuple[Line, str, str]  # where, reason, suggestion
 
@@ -106,6 +107,12 @@ class _Reverse:
         pullback = Pullback(of, params, items, outs, results, ps, self.like)
         function.pullback = pullback
         prune(pullback)
+        for item in items_in(pullback.body):
+            if isinstance(item, Op) and item.name == "no_derivative":
+                reason = (
+                    f"{item.args['of']} has no derivative by {item.args['argument']}"
+                )
+                self.refusals.append((item.line, reason, WITHOUT))
         return function
 
     def _copied(self, items: list[Item]) -> list[Item]:
@@ -180,6 +187,7 @@ class _Reverse:
     def _leaves(self) -> Cotangents:
         """The totals by path; what is below a path with a whole tree joins it."""
         totals: Cotangents = {}
+        self._split_ranges()
         leaves = self.frame.leaves
         for path, (like, found) in leaves.items():
             if any(path[:k] in leaves for k in range(len(path))):
@@ -198,6 +206,26 @@ class _Reverse:
                 )
             totals[path] = total
         return totals
+
+    def _split_ranges(self) -> None:
+        """What a loop gathered, by element where these have other cotangents too."""
+        leaves = self.frame.leaves
+        ranges = [p for p in leaves if p and ":" in p[-1]]
+        for path in ranges:
+            start, stop = map(int, path[-1].split(":"))
+            depth = len(path) - 1
+            names = {
+                p[depth] for p in leaves if p[:depth] == path[:depth] and p != path
+            }
+            inside = any(_overlaps(name, start, stop) for name in names)
+            if not inside:
+                continue
+            total = self._sum_leaf(*leaves.pop(path))
+            for k in range(start, stop):
+                own = (*path[:depth], str(k))
+                args = {"input": total, "k": k - start}
+                part = self._emit("element", args, Value(TREE))
+                self._add_leaf(own, Node(own, "ps"), part)
 
     def _sum_leaf(self, like: Arg, found: list[Arg]) -> Arg:
         total = found[0]
@@ -233,7 +261,7 @@ class _Reverse:
         row = vjps().get(op.name)
         if row is None:
             reason = f"{op.name} has no gradient"
-            self.refusals.append((op.line, reason, "transpile without --grad"))
+            self.refusals.append((op.line, reason, WITHOUT))
             return
         tape = self.frame.tape
         tape.line = op.line
@@ -449,7 +477,8 @@ class _Reverse:
         )
         if trees is not None:
             path = (*loop.path, f"{loop.start}:{loop.stop}")
-            self._add_leaf(path, Node(path, "ps"), trees)
+            gathered = self._emit("gathered", {"input": trees}, Value(TREE))
+            self._add_leaf(path, Node(path, "ps"), gathered)
 
     def _accumulated(
         self, frame: _Frame, atom: Any, d: Arg
@@ -478,6 +507,12 @@ def _last(path: Path) -> str:
     named = [k for k, p in enumerate(path) if p != "*" and not p.isdigit()]
     rest = path[named[-1] :] if named else ("x",)
     return "_".join(p for p in rest if p != "*")
+
+
+def _overlaps(name: str, start: int, stop: int) -> bool:
+    """Whether a child's name, or a range of children, is among start:stop."""
+    bounds = [int(n) for n in name.split(":") if n.isdigit()]
+    return bool(bounds) and bounds[0] < stop and bounds[-1] >= start
 
 
 PULLBACK = "pullback"  # dtype of the function that a call with a pullback returns

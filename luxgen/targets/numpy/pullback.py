@@ -20,7 +20,6 @@ from luxgen.ir.values import Arg, Leaf, Node, Structure, Value
 from luxgen.targets.numpy.body import Body
 from luxgen.targets.numpy.loop_reads import kinds_read
 from luxgen.targets.numpy.naming import safe
-from luxgen.targets.numpy.rules.op import Refused
 
 
 class VjpBody(Body):
@@ -181,8 +180,21 @@ class VjpBody(Body):
             return self._no_gradient(path, tree)
         if tree.sequence:
             return self._sequence_gradient(path, tree, found)
-        parts = [self._gradient((*path, n), _below(found, n)) for n in tree.children]
+        spread = next((p for p in found if ":" in p[0]), None)
+        if spread is not None and len(found) == 1 and _covers(spread[0], tree):
+            gathered = ast.Starred(self.arg(found[spread]), ast.Load())
+            return ast.Call(ast.Name(self.class_names[tree]), [gathered], [])
+        parts = [self._child_gradient(path, n, found) for n in tree.children]
         return ast.Call(ast.Name(self.class_names[tree]), parts, [])
+
+    def _child_gradient(self, path: Path, name: str, found: Cotangents) -> ast.expr:
+        """Of one child, on its own or an element of what a loop gathered."""
+        for key, d in found.items():
+            low, _, high = key[0].partition(":")
+            if high and name.isdigit() and int(low) <= int(name) < int(high):
+                place = ast.Constant(int(name) - int(low))
+                return ast.Subscript(self.arg(d), place, ast.Load())
+        return self._gradient((*path, name), _below(found, name))
 
     def _no_gradient(self, path: Path, tree: Any) -> ast.expr:
         if isinstance(tree, Leaf):
@@ -205,14 +217,9 @@ class VjpBody(Body):
             if k in starts:
                 name = starts[k]
                 stop = int(name.split(":")[1])
-                if any(str(n) in {p[0] for p in found} for n in range(k, stop)):
-                    raise Refused("a module used in a loop and beside it")
-                last_first = ast.Slice(
-                    None, None, ast.UnaryOp(ast.USub(), ast.Constant(1))
-                )
-                gathered = ast.Subscript(self.arg(ranges[name]), last_first, ast.Load())
+                gathered = self.arg(ranges[name])
                 if k == 0 and stop == tree.length:
-                    return ast.Call(ast.Name("tuple"), [gathered], [])
+                    return gathered
                 places.append(ast.Starred(gathered, ast.Load()))
                 k = stop
                 continue
@@ -306,6 +313,12 @@ class VjpBody(Body):
         if self.function.updates or self.function.name == "vjp":
             state = f", {ast.unparse(self._rebuilt(()))}"
         self.line(f"return {result}{state}, pullback")
+
+
+def _covers(span: str, tree: Tree) -> bool:
+    """Whether a range of children is all there are."""
+    low, high = span.split(":")
+    return list(tree.children) == [str(k) for k in range(int(low), int(high))]
 
 
 def _is_short(tree: ast.expr) -> bool:

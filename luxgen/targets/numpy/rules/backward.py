@@ -27,6 +27,8 @@ def unbroadcast(op: Op) -> str:
 
 RULES: dict[str, Rule] = {
     "unbroadcast": unbroadcast,
+    "gathered": "tuple(input[::-1])",
+    "element": "input[k]",
     "zeros_of": "zeros_of(tree)",
     "add_trees": "add_trees(input, other)",
 }
