@@ -105,18 +105,20 @@ def variance(g: Row) -> Cotangents:
 
 def deviation(g: Row) -> Cotangents:
     """0 where the deviation is."""
-    y = kept(g, g.out)
-    safe = y.eq(0).where(1, y)
-    return {"input": kept(g, g.d) / safe * centred(g) / freedom(g)}
+    safe = g.out.eq(0).where(1, g.out)
+    return {"input": kept(g, g.d / safe) * centred(g) / freedom(g)}
 
 
 def with_mean(spread: Vjp) -> Vjp:
     """std_mean and var_mean."""
 
     def row(g: Row) -> Cotangents:
-        found = spread(g)["input"]
-        d = kept(g, g.d_of(1)) / count(g)
-        return {"input": found + d.expand_as(g["input"])}
+        if g.given[1] is None:
+            return spread(g)
+        level = kept(g, g.given[1]) / count(g)
+        if g.given[0] is None:
+            return {"input": level.expand_as(g["input"])}
+        return {"input": spread(g)["input"] + level}
 
     return row
 
@@ -127,8 +129,9 @@ def logsumexp(g: Row) -> Cotangents:
 
 
 def aminmax(g: Row) -> Cotangents:
-    low, high = (shared(g, g.outs[k], g.d_of(k)) for k in (0, 1))
-    return {"input": low + high}
+    pairs = zip(g.outs, g.given, strict=True)
+    parts = [shared(g, out, d) for out, d in pairs if d is not None]
+    return {"input": parts[0] + parts[1] if len(parts) == 2 else parts[0]}
 
 
 def median(g: Row) -> Cotangents:

@@ -64,7 +64,8 @@ class Tape:
         tensors = [t for t in terms if t.is_tensor]
         shape = np.broadcast_shapes(*(t.shape for t in tensors))
         witness = np.broadcast_shapes(*(t.witness for t in tensors))
-        dtype = dtype or common_dtype([t.dtype for t in tensors], list(args.values()))
+        numbers = [_plain(a) for a in args.values()]
+        dtype = dtype or common_dtype([t.dtype for t in tensors], numbers)
         return self.op(name, dtype=dtype, shape=shape, witness=witness, **args)
 
 
@@ -245,7 +246,8 @@ class Term:
     def where(self, yes: Any, no: Any) -> Term:
         """`yes` where this condition holds, else `no`."""
         terms = [self.tape.term(a) for a in (yes, no)]
-        dtype = common_dtype([t.dtype for t in terms if t.is_tensor], [yes, no])
+        numbers = [t.arg for t in terms]
+        dtype = common_dtype([t.dtype for t in terms if t.is_tensor], numbers)
         return self.tape.elementwise(
             "where", dtype=dtype, condition=self, input=yes, other=no
         )

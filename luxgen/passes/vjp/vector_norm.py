@@ -21,22 +21,23 @@ def norm(g: Row) -> Cotangents:
 
 
 def of_norm(g: Row, p: float) -> Term | None:
-    x, d, y = g["input"], kept(g, g.d), kept(g, g.out)
+    x, d, y = g["input"], kept(g, g.d), g.out
     if p == 0:
         return None
     if p == 1:
         return signed(d, x)
     safe = y.eq(0).where(1, y)
     if p == 2:
-        return d / safe * x
-    size = x.part("abs")
+        return kept(g, g.d / safe) * x
+    size, y, safe = x.part("abs"), kept(g, y), kept(g, safe)
     if math.isinf(p):
         dims = dims_of(g)
         chosen = size.eq(y).to(size.dtype)
         return signed(chosen * (d / chosen.sum(dims, keepdim=dims is not None)), x)
     if p < 1:
         size = size.eq(0).where(1, size)
-    return signed(d * (size / safe) ** (p - 1), x)
+    power = int(p) - 1 if p.is_integer() else p - 1
+    return signed(d * (size / safe) ** power, x)
 
 
 def of_nuclear(g: Row) -> Term:

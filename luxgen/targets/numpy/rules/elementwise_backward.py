@@ -7,10 +7,9 @@ from luxgen.targets.numpy.rules.promotion import kind
 
 
 def abs_backward(op: Op) -> str:
-    """0 for NaN, as torch has it."""
-    if kind(op.dtype("input")) == 3:
-        return promoted(op, "d * sgn(input)")
-    return promoted(op, "np.where(input < 0, -d, np.where(input > 0, d, 0))")
+    """By NaN it is NaN, where torch has 0."""
+    sign = "sgn" if kind(op.dtype("input")) == 3 else "np.sign"
+    return promoted(op, f"d * {sign}(input)")
 
 
 RULES: dict[str, Rule] = {
