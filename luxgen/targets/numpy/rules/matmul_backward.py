@@ -4,7 +4,4 @@ from __future__ import annotations
 
 from luxgen.targets.numpy.rules.op import CALL, Rule
 
-RULES: dict[str, Rule] = {
-    "diagonals_backward": CALL,
-    "kron_backward": "kron_backward(d, input, other)",
-}
+RULES: dict[str, Rule] = {"diagonals_backward": CALL}
