@@ -107,7 +107,7 @@ def avg_pool_backward(
     pads = ntuple(padding, nd)
     if divisor_override is not None:
         d = d / divisor_override
-    elif not (ceil_mode or not count_include_pad):
+    elif count_include_pad and not ceil_mode:
         d = d / math.prod(kernel_size)
     for axis in range(-nd, 0):
         n, k, s, p = size[axis], kernel_size[axis], steps[axis], pads[axis]
