@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from luxgen.passes.vjp.row import NoGradient
 from tests.ops.gradcheck import check_vjp
 
 
@@ -50,3 +53,63 @@ def test_embedding(shape: tuple[int, ...]) -> None:
 def test_embedding_of_a_transposed_table() -> None:
     table = torch.randn(4, 6).t().requires_grad_()
     check_vjp(F.embedding, torch.randint(0, 6, (9,)), table)
+
+
+MODES = ["sum", "mean", "max"]
+OFFSETS = [[0, 2, 2, 5], [0, 0, 6], [0], [0, 7], [0, 3, 8, 8]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("options", [{}, {"padding_idx": 2}, {"padding_idx": -1}])
+def test_embedding_bag_of_rows(mode: str, options: dict[str, Any]) -> None:
+    weight = leaf(6, 4)
+    bags = torch.tensor([[0, 2, 5], [2, 2, 2], [1, 5, 3]])
+    check_vjp(F.embedding_bag, bags, weight, mode=mode, **options)
+    check_vjp(F.embedding_bag, bags[:0], weight, mode=mode, **options)
+
+
+def test_torchs_own_counts_of_bags_are_not_repeated() -> None:
+    """Here row 5 occurs twice, and torch divides its gradient by row 2's count, 4."""
+    weight, bags = leaf(6, 1), torch.tensor([[0, 2, 5], [2, 2, 2], [1, 5, 3]])
+    options: dict[str, Any] = {"mode": "sum", "scale_grad_by_freq": True}
+    F.embedding_bag(bags, weight, **options).sum().backward()
+    assert weight.grad is not None and weight.grad[5] == 0.5
+    with pytest.raises(NoGradient, match="counts of other rows"):
+        check_vjp(F.embedding_bag, bags, weight, **options)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("offsets", OFFSETS)
+@pytest.mark.parametrize("padding_idx", [None, 2])
+def test_embedding_bag_from_offsets(
+    mode: str, offsets: list[int], padding_idx: int | None
+) -> None:
+    weight, x = leaf(6, 4), torch.tensor([0, 2, 5, 2, 2, 1, 5, 3])
+    options: dict[str, Any] = {"mode": mode, "padding_idx": padding_idx}
+    starts = torch.tensor(offsets)
+    check_vjp(F.embedding_bag, x, weight, starts, **options)
+    ends = torch.tensor([*offsets, len(x)])
+    check_vjp(F.embedding_bag, x, weight, ends, include_last_offset=True, **options)
+
+
+def test_embedding_bag_gives_the_first_of_equals() -> None:
+    weight = torch.randint(0, 2, (6, 4)).float().requires_grad_()
+    bags = torch.tensor([[0, 2, 5], [2, 2, 2], [1, 5, 3]])
+    check_vjp(F.embedding_bag, bags, weight, mode="max")
+
+
+def test_embedding_bag_weighs_samples() -> None:
+    weight, x = leaf(6, 4), torch.tensor([[0, 2, 5], [2, 1, 2]])
+    share = leaf(2, 3)
+    check_vjp(F.embedding_bag, x, weight, mode="sum", per_sample_weights=share)
+    starts, share = torch.tensor([0, 4]), leaf(6)
+    options: dict[str, Any] = {"mode": "sum", "per_sample_weights": share}
+    check_vjp(F.embedding_bag, x.ravel(), weight, starts, **options)
+    check_vjp(F.embedding_bag, x.ravel(), weight, starts, padding_idx=2, **options)
+
+
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3), (0,), (2, 1, 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_bilinear(batch: tuple[int, ...], bias: bool) -> None:
+    a, b, weight = leaf(*batch, 4), leaf(*batch, 6), leaf(5, 4, 6)
+    check_vjp(F.bilinear, a, b, weight, *([leaf(5)] if bias else []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luxgen.passes.vjp.row import Cotangents, Row, Vjp
+from luxgen.passes.vjp.row import Cotangents, NoGradient, Row, Vjp
 from luxgen.passes.vjp.terms import Term
 
 
@@ -59,4 +59,55 @@ def embedding(g: Row) -> Cotangents:
     return {"weight": weight}
 
 
-VJP: dict[str, Vjp] = {"linear": linear, "embedding": embedding}
+BAGS = ("offsets", "include_last_offset", "padding_idx")
+
+
+def embedding_bag(g: Row) -> Cotangents:
+    """F.embedding_bag; its per_sample_weights are those of a sum."""
+    if g.const("scale_grad_by_freq", False):
+        raise NoGradient(  # by those at the unique rows' places in the sorted input
+            "embedding_bag with scale_grad_by_freq: torch's CPU gradient divides by the "
+            "counts of other rows",
+            "leave scale_grad_by_freq out, or reduce F.embedding's rows yourself",
+        )
+    args = {k: g.arg(k) for k in ("input", "weight", *BAGS) if g.has(k)}
+    args["d"] = g.d
+    names = ("mode", "per_sample_weights")
+    of_weight = args | {k: g.arg(k) for k in names if g.has(k)}
+    found = {
+        "weight": g.tape.op("embedding_bag_backward", like=g["weight"], **of_weight)
+    }
+    if g.has("per_sample_weights"):
+        like = g["per_sample_weights"]
+        args |= {"per_sample_weights": like, "offsets": g.arg("offsets")}
+        found["per_sample_weights"] = g.tape.op(
+            "embedding_bag_samples_backward", like=like, **args
+        )
+    return found
+
+
+def bilinear(g: Row) -> Cotangents:
+    """y_o = a^T W_o b + bias, over all leading dims of a and b at once."""
+    d, a, b, weight = g.d, g["input1"], g["input2"], g["weight"]
+    lead = d.both(lambda s: s[:-1])
+    mixed = g.tape.op(  # the sum of d_o W_o: (..., in1, in2)
+        "tensordot", like=d, shape=lead["shape"] + weight.shape[1:],
+        witness=lead["witness"] + weight.witness[1:], a=d, b=weight, dims=((-1,), (0,)),
+    )  # fmt: skip
+    dims = tuple(range(d.ndim - 1))
+    pairs = a.unsqueeze(-1) * b.unsqueeze(-2)
+    of_weight = g.tape.op("tensordot", like=weight, a=d, b=pairs, dims=(dims, dims))
+    found = {
+        "input1": (mixed @ b.unsqueeze(-1)).squeeze(-1),
+        "input2": (a.unsqueeze(-2) @ mixed).squeeze(-2),
+        "weight": of_weight,
+    }
+    return found | ({"bias": d} if g.has("bias") else {})
+
+
+VJP: dict[str, Vjp] = {
+    "linear": linear,
+    "bilinear": bilinear,
+    "embedding": embedding,
+    "embedding_bag": embedding_bag,
+}

@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from luxgen.targets.numpy.rules.op import CALL, Rule
 
-RULES: dict[str, Rule] = {"embedding_backward": CALL}
+RULES: dict[str, Rule] = {
+    "embedding_backward": CALL,
+    "embedding_bag_backward": CALL,
+    "embedding_bag_samples_backward": CALL,
+}
