@@ -209,6 +209,9 @@ class _Job:
             if not made.report.passed:
                 raise VerificationError(_wrong(made.report), made.report)
         made.report.fixed += built.fixed
+        if self.loss is not None and built.program.frozen:
+            names = ", ".join(map(printable, built.program.frozen))
+            made.report.notes.append(f"train_step leaves as they are: {names}")
         made.report.notes += [
             f"kept with the weights: {n} ({why})" for n, why in stored.items()
         ]

@@ -18,7 +18,13 @@ from luxgen.frontends.modes import merge
 from luxgen.frontends.records import Trace
 from luxgen.frontends.sites import site_on
 from luxgen.frontends.trace import trace
-from luxgen.frontends.trees import build_trees, layers_of, tied_names, unsaved_names
+from luxgen.frontends.trees import (
+    build_trees,
+    frozen_names,
+    layers_of,
+    tied_names,
+    unsaved_names,
+)
 from luxgen.frontends.unseen import other_values, unseen_sites
 from luxgen.frontends.witness import Misaligned, align
 from luxgen.ir.check import check
@@ -103,6 +109,7 @@ def build(
         layers_of(model), unsaved,
     )  # fmt: skip
     if gradients:
+        program.frozen = frozen_names(model)
         program.vjps, refusals = differentiate(functions)
         for function in (*functions, *program.vjps):
             clean_stops(function)

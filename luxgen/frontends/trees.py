@@ -33,6 +33,13 @@ def build_trees(
     return ps, st
 
 
+def frozen_names(model: nn.Module) -> tuple[str, ...]:
+    """Parameters that could be trained, but have requires_grad=False."""
+    named = model.named_parameters()
+    floats = ((n, p) for n, p in named if p.is_floating_point() or p.is_complex())
+    return tuple(name for name, p in floats if not p.requires_grad)
+
+
 def unsaved_names(model: nn.Module) -> frozenset[str]:
     """Buffers that aren't persistent."""
     return frozenset(n for n, _ in model.named_buffers()) - model.state_dict().keys()

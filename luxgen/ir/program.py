@@ -229,6 +229,7 @@ class Program:
     model's children and how torch prints them, for the module's table; `unsaved`
     names the buffers and constants that state_dict leaves out. `vjps` are the functions
     with a pullback, in the order of their definition; empty without gradients.
+    `frozen` are parameters that the source doesn't train (requires_grad=False).
     """
 
     functions: list[Function]
@@ -239,6 +240,7 @@ class Program:
     tied: dict[str, str] = field(default_factory=dict)
     layers: tuple[tuple[str, str], ...] = ()
     unsaved: frozenset[str] = frozenset()
+    frozen: tuple[str, ...] = ()
     vjps: list[Function] = field(default_factory=list)
 
     @property

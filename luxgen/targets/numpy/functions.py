@@ -22,7 +22,7 @@ RESERVED = frozenset({
     "trainmode", "testmode", "ravel", "unravel", "leaves", "prod", "Array", "Leaf",
     "Any", "NamedTuple", "Callable", "Mapping", "Iterator", "sliding_window_view",
     "Params", "State", "INPUTS", "OUTPUTS", "NUM_PARAMETERS", "TIED", "repeat",
-    "_params", "_state", "vjp", "pullback", "dy", "Pullback", "value_and_grad", "NDArray", "ArrayLike", "TypeAlias",
+    "_params", "_state", "vjp", "pullback", "dy", "inputs", "train_step", "Pullback", "value_and_grad", "NDArray", "ArrayLike", "TypeAlias",
 })  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def module_text(
     made = _outside_text(init, unsaved, others)  # `_stored()` holds all of them
     stored = {**setup.stored, **made.stored}
     constants = _constants(made.lines) if unsaved else []
-    section = None if loss is None else _training(program, loss)
+    section = None if loss is None else _training(program, loss, vjps[0])
     uses = "" if section is None else section.uses
     needed = "\n".join([*functions, *vjps, uses, *setup.lines, *constants])
     helpers = helper_texts(needed, extra=_state_kinds(program), splats=naming.splats)
@@ -118,6 +118,7 @@ def module_text(
         "functions": functions,
         "vjps": vjps,
         "training": section,
+        "frozen": repr(program.frozen) if program.frozen else "",
         "params": params_text,
         "state": state_text,
         "builders": builders,
@@ -144,7 +145,7 @@ def module_text(
     return text.replace("@BODY@", digest, 1)
 
 
-def _training(program: Program, loss: str) -> Training:
+def _training(program: Program, loss: str, vjp: str) -> Training:
     """The training section; InputError where the loss doesn't fit the model."""
     required = [p for p in program.main.params if p.required]
     inputs = [(safe(p.name, RESERVED), argument_type(p.arg)) for p in required]
@@ -152,7 +153,8 @@ def _training(program: Program, loss: str) -> Training:
     output = None
     if isinstance(result, Value) and result.dtype.startswith("float"):
         output = tuple(shape_of(result, program.frees))
-    return training(loss, inputs, output)
+    lazy = "inputs: bool = True" in vjp
+    return training(loss, inputs, output, lazy=lazy)
 
 
 def stored_leaves(program: Program, init: InitProgram) -> dict[str, str]:

@@ -22,12 +22,43 @@ from luxgen.targets.numpy.loop_reads import kinds_read
 from luxgen.targets.numpy.naming import safe
 
 
+# Ops worth not doing where nobody asks for the inputs' cotangents.
+COSTLY = frozenset({
+    "matmul", *(f"conv{n}d_input_backward" for n in (1, 2, 3)),
+    *(f"conv_transpose{n}d_input_backward" for n in (1, 2, 3)),
+})  # fmt: skip
+
+
 class VjpBody(Body):
     """Writes the body of a function with a pullback."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.complete: dict[Path, ast.expr] = {}  # gradients of children, by name
+        self.lazy = self._lazy()
+
+    def _lazy(self) -> set[Value]:
+        """Last steps of the model's way back to its inputs: training doesn't need them."""
+        pullback = self.function.pullback
+        assert pullback is not None
+        if self.function.name != "vjp":
+            return set()
+        results = (v for v in pullback.results if isinstance(v, Value))
+        makers = {v: self.schedule.maker.get(v) for v in results}
+        return {
+            v
+            for v, maker in makers.items()
+            if isinstance(maker, Op)
+            and maker.result is v
+            and maker.name in COSTLY
+            and len(self.schedule.uses.get(v, [])) == 1
+        }
+
+    def compute(self, item: Any) -> ast.expr:
+        expression = super().compute(item)
+        if item.result in self.lazy:
+            return ast.IfExp(ast.Name("inputs"), expression, ast.Constant(None))
+        return expression
 
     def op(self, op: Op) -> ast.expr:
         if op.name == "grown":
@@ -237,13 +268,13 @@ class VjpBody(Body):
         pullback = self.function.pullback
         assert pullback is not None
         if self.function.name == "vjp" and not isinstance(self.function.result, Value):
-            self.line("def pullback(dy: Any) -> Any:")
+            self.line(f"def pullback(dy: Any{self._inputs()}) -> Any:")
             self.indent += 1
             self._take_apart(self.function.result)
         else:
             names = [self.schedule.name(v) or "_" for v in pullback.params]
             given = ", ".join(f"{n}: Array" for n in names)
-            self.line(f"def pullback({given}) -> Any:")
+            self.line(f"def pullback({given}{self._inputs()}) -> Any:")
             self.indent += 1
         self.shapes = lambda _: ""  # a cotangent has its value's
         self._emit_ready(self.schedule.middle)
@@ -251,6 +282,9 @@ class VjpBody(Body):
         self.line(f"return {', '.join(self._outs())}")
         self.indent -= 1
         self._return_with_pullback()
+
+    def _inputs(self) -> str:
+        return ", *, inputs: bool = True" if self.lazy else ""
 
     def _take_apart(self, result: Arg) -> None:
         """The cotangents in `dy`, which has the structure of the result."""

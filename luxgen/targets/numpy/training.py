@@ -32,7 +32,8 @@ class Training:
 
     `parameters`, `batch` and `example` are names with types, types alone, and names
     alone of what `value_and_grad` takes before `ps`; `call` is what `vjp` takes;
-    `gradient` is empty for --loss none.
+    `gradient` is empty for --loss none, `lazy` an option that tells the pullback to
+    leave the inputs' cotangents out, where it has one.
     """
 
     parameters: str
@@ -42,6 +43,7 @@ class Training:
     gradient: str
     doc: str
     optimisers: str
+    lazy: str = ""
 
     @property
     def uses(self) -> str:
@@ -53,7 +55,11 @@ class Training:
 
 
 def training(
-    loss: str, inputs: Sequence[tuple[str, str]], output: tuple[str, ...] | None
+    loss: str,
+    inputs: Sequence[tuple[str, str]],
+    output: tuple[str, ...] | None,
+    *,
+    lazy: bool = False,
 ) -> Training:
     """The section for `loss`, of a model with these required (name, type) inputs.
 
@@ -81,6 +87,7 @@ def training(
         gradient=gradient,
         doc=doc,
         optimisers=optimisers_text(),
+        lazy=", inputs=False" if lazy else "",
     )
 
 
