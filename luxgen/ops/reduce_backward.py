@@ -15,7 +15,7 @@ def prod_backward(d: Array, x: Array, dim: int | None = None) -> Array:
     others = np.where(zero, np.ones_like(x), x)
     rest = others.prod(axis=dim, keepdims=True) / others
     elsewhere = zero.sum(axis=dim, keepdims=True) > zero  # a 0 among the others
-    y: Array = d * np.where(elsewhere, np.zeros_like(x), rest).conj()
+    y: Array = d * np.where(elsewhere, np.zeros_like(x), rest)
     return y
 
 

@@ -19,24 +19,24 @@ def cumprod_backward(d: Array, x: Array, y: Array, dim: int) -> Array:
     zero = x == 0
     first = zero & (np.cumsum(zero, axis=dim) == 1)
     nonzero = np.where(zero, np.ones_like(x), x)
-    before = cumsum_backward(d * y.conj(), dim) / nonzero.conj()
+    before = cumsum_backward(d * y, dim) / nonzero
     skipped = np.cumprod(np.where(first, np.ones_like(x), x), axis=dim)
-    at_first = cumsum_backward(d * skipped.conj(), dim)
+    at_first = cumsum_backward(d * skipped, dim)
     return np.where(first, at_first, before)
 
 
 def logcumsumexp_backward(d: Array, x: Array, y: Array, dim: int) -> Array:
     """exp(x) times the sums to the end of d * exp(-y), in logarithms."""
-    z, dtype = x.astype(np.float64), x.dtype
-    finite = np.where(np.isneginf(y), 0, y)
-
-    def reversed_logcumsumexp(part: Array) -> Array:
-        with np.errstate(divide="ignore"):  # log(0) where no cotangent is
-            log = np.log(np.maximum(part, 0).astype(np.float64)) - finite
-        return np.flip(np.logaddexp.accumulate(np.flip(log, dim), axis=dim), dim)
-
-    up, down = reversed_logcumsumexp(d), reversed_logcumsumexp(-d)
-    return (np.exp(up + z) - np.exp(down + z)).astype(dtype)
+    z, finite = x.astype(np.float64), np.where(np.isneginf(y), 0, y)
+    with np.errstate(divide="ignore"):  # log(0) where no cotangent is
+        up = np.log(np.maximum(d, 0).astype(np.float64)) - finite
+        down = np.log(np.maximum(-d, 0).astype(np.float64)) - finite
+    up, down = (
+        np.flip(np.logaddexp.accumulate(np.flip(log, dim), axis=dim), dim)
+        for log in (up, down)
+    )
+    found: Array = np.exp(up + z) - np.exp(down + z)
+    return found.astype(x.dtype)
 
 
 def areas_backward(
@@ -45,7 +45,7 @@ def areas_backward(
     """Cotangent of y from `d` of the areas between its neighbours in dim."""
     half = np.moveaxis(d, dim, -1) / 2
     if x is None:
-        half = half * d.dtype.type(dx)
+        half = half if dx == 1 else half * d.dtype.type(dx)
     else:
         half = half * np.diff(x if x.ndim == 1 else np.moveaxis(x, dim, -1))
     found = np.zeros_like(np.moveaxis(y, dim, -1))

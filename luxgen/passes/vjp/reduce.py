@@ -142,7 +142,7 @@ def median(g: Row) -> Cotangents:
 def product(g: Row) -> Cotangents:
     dims = dims_of(g)
     args: dict[str, Any] = {} if dims is None else {"dim": dims[0]}
-    d, x = kept(g, g.d), g["input"].to(g.out.dtype)
+    d, x = kept(g, g.d), g["input"].to(g.out.dtype).conj()
     return {"input": g.tape.op("prod_backward", like=x, d=d, input=x, **args)}
 
 

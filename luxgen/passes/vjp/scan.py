@@ -15,7 +15,8 @@ def running(name: str) -> Vjp:
         x, dim, d = g["input"].to(g.out.dtype), g.const("dim"), g.d
         if x.ndim == 0:
             return {"input": d}
-        return {"input": g.tape.op(name, like=d, d=d, input=x, y=g.out, dim=dim)}
+        x, y = x.conj(), g.out.conj()
+        return {"input": g.tape.op(name, like=d, d=d, input=x, y=y, dim=dim)}
 
     return row
 
