@@ -96,7 +96,9 @@ def qr_backward(d_q: Array, d_r: Array, q: Array, r: Array) -> Array:
     d_square, d_rest = d_r[..., :k], d_r[..., k:]
     d_q = d_q + q @ (rest @ adjoint(d_rest))
     inner = np.triu(d_square @ adjoint(square) - adjoint(q) @ d_q)
-    inner = inner + adjoint(np.triu(inner, 1))
+    n = np.arange(k)
+    inner[..., n, n] *= 0.5
+    inner = inner + adjoint(inner)
     own = adjoint(np.linalg.solve(square, adjoint(d_q + q @ inner)))
     return np.concatenate((own, q @ d_rest), axis=-1)
 
