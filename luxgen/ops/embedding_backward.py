@@ -13,11 +13,8 @@ def embedding_backward(
     padding_idx: int | None = None,
     scale_grad_by_freq: bool = False,
 ) -> Array:
-    """Add up d (..., dim) by the integers x (...) in zeros like weight (num, dim).
-
-    The row padding_idx stays zero; rows are divided by how often x has them.
-    """
-    if scale_grad_by_freq:
+    """Add up d (..., dim) by the integers x (...) in zeros like weight (num, dim)."""
+    if scale_grad_by_freq:  # each row by how often x has it
         count = np.bincount(x.ravel(), minlength=len(weight)).astype(d.dtype)
         d = d / count[x][..., None]
     y = np.zeros(weight.shape, d.dtype)

@@ -73,8 +73,11 @@ def lstm_backward(
     i, f, g, o = np.split(gates, 4, axis=-1)
     tanh_c = np.tanh(cs[1:])
     # each step's slopes of c by its i, f, g and of h by its o; then cotangents
-    slopes = [g * i * (1 - i), cs[:-1] * f * (1 - f), i * (1 - g * g)]
-    d_gates = np.stack([*slopes, tanh_c * o * (1 - o)], axis=-2)
+    d_gates = (gates * (1 - gates)).reshape(*gates.shape[:-1], 4, i.shape[-1])
+    d_gates[..., 0, :] *= g
+    d_gates[..., 1, :] *= cs[:-1]
+    d_gates[..., 2, :] = i * (1 - g * g)
+    d_gates[..., 3, :] *= tanh_c
     slope = o * (1 - tanh_c * tanh_c)  # of h by c
     dh = np.zeros_like(hs[0]) if d_h is None else d_h[0]
     dc = np.zeros_like(cs[0]) if d_c is None else d_c[0]
