@@ -48,10 +48,10 @@ def batch_norm_training_backward(
 ) -> tuple[Array, Array, Array]:
     """The cotangents of x (N, C, ...), weight and bias, through x's own statistics."""
     y, rstd = standardised(channel_rows(x), eps=eps)
-    d_x = np.array(channel_rows(d))
-    d_weight, d_bias = np.einsum("ci,ci->c", d_x, y), d_x.sum(axis=1)
+    rows = channel_rows(d)
+    d_weight, d_bias = np.einsum("ci,ci->c", rows, y), rows.sum(axis=1)
     n = max(y.shape[1], 1)
-    d_x -= (d_bias / n)[:, None]
+    d_x = rows - (d_bias / n)[:, None]
     y *= (d_weight / n)[:, None]
     d_x -= y
     d_x *= rstd if weight is None else rstd * weight[:, None]

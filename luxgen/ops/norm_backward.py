@@ -25,27 +25,38 @@ def standardised_backward(d: Array, y: Array, rstd: Array) -> Array:
     return d_x
 
 
-def layer_norm_backward(
-    d: Array, x: Array, *, dims: int = 1, eps: float = 1e-5
-) -> Array:
-    """Without weights, over the last `dims` axes."""
-    if dims == 1:
-        y, rstd = standardised(x, eps=eps)
-        return standardised_backward(d, y, rstd)
-    shape = (*x.shape[:-dims], math.prod(x.shape[-dims:]))
-    y, rstd = standardised(x.reshape(shape), eps=eps)
-    return standardised_backward(d.reshape(shape), y, rstd).reshape(x.shape)
+def layer_norm_backward(d: Array, x: Array, *, eps: float = 1e-5) -> Array:
+    """Without weights."""
+    y, rstd = standardised(x, eps=eps)
+    return standardised_backward(d, y, rstd)
 
 
 def layer_norm_affine_backward(
-    d: Array, x: Array, weight: Array, *, dims: int = 1, eps: float = 1e-5
+    d: Array, x: Array, weight: Array, *, eps: float = 1e-5
 ) -> tuple[Array, Array]:
-    """The cotangents of x and weight, over the last `dims` axes."""
+    """The cotangents of x and weight."""
+    y, rstd = standardised(x, eps=eps)
+    d_weight = (d * y).sum(axis=tuple(range(x.ndim - 1)))
+    return standardised_backward(d * weight, y, rstd), d_weight
+
+
+def layer_norm_over_backward(
+    d: Array, x: Array, *, dims: int, eps: float = 1e-5
+) -> Array:
+    """layer_norm_backward over the last `dims` axes."""
     shape = (*x.shape[:-dims], math.prod(x.shape[-dims:]))
-    y, rstd = standardised(x.reshape(shape), eps=eps)
-    d_weight = (d.reshape(shape) * y).reshape(-1, *weight.shape).sum(axis=0)
-    d_y = (d * weight).reshape(shape)
-    return standardised_backward(d_y, y, rstd).reshape(x.shape), d_weight
+    d_rows = layer_norm_backward(d.reshape(shape), x.reshape(shape), eps=eps)
+    return d_rows.reshape(x.shape)
+
+
+def layer_norm_affine_over_backward(
+    d: Array, x: Array, weight: Array, *, dims: int, eps: float = 1e-5
+) -> tuple[Array, Array]:
+    """layer_norm_affine_backward over the last `dims` axes."""
+    shape = (*x.shape[:-dims], weight.size)
+    rows, d_rows = x.reshape(shape), d.reshape(shape)
+    d_x, d_weight = layer_norm_affine_backward(d_rows, rows, weight.ravel(), eps=eps)
+    return d_x.reshape(x.shape), d_weight.reshape(weight.shape)
 
 
 def rms_norm_backward(
@@ -160,17 +171,18 @@ def p_norm_backward(
         return np.zeros_like(x)
     if p == 1:
         d_x: Array = d * np.sign(x)
-    elif p == math.inf:
+        return d_x
+    safe = np.where(size == 0, np.ones_like(size), size)
+    if p == 2:
+        d_x = d / safe * x
+        return d_x
+    if p == math.inf:
         top = np.abs(x) == size
         ties = top.sum(axis=axis, keepdims=True, dtype=x.dtype)
         d_x = d * np.sign(x) * (top / ties)
-    else:
-        size = np.where(size == 0, np.ones_like(size), size)
-        if p == 2:
-            d_x = d / size * x
-        else:
-            share = np.abs(x) / size
-            if p < 1:  # 0 has no slope
-                share = np.where(x == 0, np.ones_like(share), share)
-            d_x = d * np.sign(x) * share ** (p - 1)
+        return d_x
+    share = np.abs(x) / safe
+    if p < 1:  # 0 has no slope
+        share = np.where(x == 0, np.ones_like(share), share)
+    d_x = d * np.sign(x) * share ** (p - 1)
     return d_x

@@ -7,6 +7,17 @@ from luxgen.targets.numpy.rules.norm import batch_norm_layer, instance_norm_laye
 from luxgen.targets.numpy.rules.op import CALL, Op, Rule
 
 
+def over_last(name: str) -> Rule:
+    """Rule: a helper for the last axis, or one for several."""
+
+    def rule(op: Op) -> str:
+        if op.const("dims", 1) == 1:
+            return call(op, f"{name}_backward", "dims")
+        return call(op, f"{name}_over_backward")
+
+    return rule
+
+
 def batch_norm_backward(op: Op) -> str:
     own = call(
         op, "batch_norm_training_backward", "running_mean", "running_var", "training"
@@ -39,8 +50,8 @@ def normalize_backward(op: Op) -> str:
 
 
 RULES: dict[str, Rule] = {
-    "layer_norm_backward": CALL,
-    "layer_norm_affine_backward": CALL,
+    "layer_norm_backward": over_last("layer_norm"),
+    "layer_norm_affine_backward": over_last("layer_norm_affine"),
     "rms_norm_backward": CALL,
     "group_norm_backward": CALL,
     "instance_norm_backward": CALL,
