@@ -49,7 +49,8 @@ class FromTorchAdaptor:
         the model's layers do. Where something can't be kept (what get_extra_state
         returns, as it isn't a tensor) a warning says so.
     force_preserve: a model that can't be translated, or with preserve_ps_st one of
-        which something can't be kept, becomes a TorchLayer: torch at run time.
+        which something can't be kept, becomes a TorchLayer: torch at run time, with
+        the model's own parameters whatever preserve_ps_st says. The former warns.
 
     Without force_preserve a model that can't be translated raises UnsupportedError
     with every place in its source. The `training` flags of the model and its layers
@@ -77,6 +78,8 @@ class FromTorchAdaptor:
             generated, no_vjp = _translated(model, example_inputs, example_options)
         except (UnsupportedError, VerificationError) as error:
             if self.force_preserve:
+                name = type(model).__name__
+                _warn(f"torch runs {name}, with the parameters it has, because {error}")
                 return TorchLayer(model)
             error.add_note("FromTorchAdaptor(force_preserve=True) runs it with torch")
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 from luxgen.errors import InputError
@@ -75,7 +76,12 @@ class FrozenLayer(Layer):
         return ravel_tree(ps)
 
     def unravel(self, vec: Array) -> Any:
-        return unravel_tree(vec, self.setup(0)[0])
+        return unravel_tree(vec, self._like)
+
+    @cached_property
+    def _like(self) -> Any:
+        """A tree like `ps`."""
+        return self.setup(0)[0]
 
     def state_dict(self, ps: Any, st: FrozenState) -> dict[str, Any]:
         return self.layer.state_dict(_merge(ps, st.frozen_params), st.states)

@@ -198,7 +198,8 @@ def test_what_cant_be_translated() -> None:
 @pytest.mark.parametrize("preserve", [False, True])
 def test_what_cant_be_translated_by_force(preserve: bool) -> None:
     model = Steered()
-    layer = FromTorchAdaptor(preserve, force_preserve=True)(model, normals(4, 2))
+    with pytest.warns(UserWarning, match="torch runs Steered, .* because 1 place"):
+        layer = FromTorchAdaptor(preserve, force_preserve=True)(model, normals(4, 2))
     assert isinstance(layer, TorchLayer)
     ps, st = luxgen.setup(0, layer)
     for seed in range(4):
