@@ -3,7 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+import luxgen
 from tests.ops.gradcheck import check_vjp
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -106,3 +108,36 @@ def test_aten_convolution(transposed: bool) -> None:
 
 def test_conv_tbc() -> None:
     check_vjp(torch.conv_tbc, t(9, 2, 3), t(3, 3, 4), t(4), 1)
+
+
+class Layer(nn.Module):
+    def __init__(self, channels: int, outs: int, kernel: int, **options: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, outs, kernel, bias=False, **options)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.conv(x))
+
+
+class Stack(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            Layer(3, 8, 3, stride=2, padding=1),
+            Layer(8, 8, 3, padding=1, groups=8),
+            Layer(8, 16, 1),
+            Layer(16, 16, 3, stride=2, padding=1, groups=16),
+            Layer(16, 12, 1, groups=2),
+            Layer(12, 12, 3, padding=2, dilation=2),
+            Layer(12, 4, 1, padding=1),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.layers(x)
+        return y
+
+
+def test_one_function_for_all_kernels_and_windows() -> None:
+    """Layers that share a function differ in all that a convolution takes."""
+    made = luxgen.transpile(Stack(), (torch.randn(3, 3, 16, 16),), grad=True)
+    assert any(row.module == "(gradients)" and row.passed for row in made.report.rows)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+import luxgen
 from tests.ops.gradcheck import check_vjp
 
 MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -129,3 +131,9 @@ def test_max_unpool(nd: int) -> None:
     check_vjp(UNPOOL[nd], y.requires_grad_(), indices, 3, 2, output_size=SIZES[nd])
     y, indices = MAX[nd](torch.randn(3, *[6] * nd), 2, return_indices=True)
     check_vjp(UNPOOL[nd], y.requires_grad_(), indices, 2)
+
+
+def test_drawn_windows_send_gradients_back() -> None:
+    layers = nn.Sequential(nn.Conv2d(2, 3, 3), nn.FractionalMaxPool2d(2, 4))
+    made = luxgen.transpile(layers, (torch.randn(3, 2, 10, 11),), grad=True)
+    assert any(row.module == "(gradients)" and row.passed for row in made.report.rows)
