@@ -1,5 +1,7 @@
 """VJP rows of convolutions against torch.autograd."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -111,7 +113,7 @@ def test_conv_tbc() -> None:
 
 
 class Layer(nn.Module):
-    def __init__(self, channels: int, outs: int, kernel: int, **options: int) -> None:
+    def __init__(self, channels: int, outs: int, kernel: int, **options: Any) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, outs, kernel, bias=False, **options)
 

@@ -38,7 +38,7 @@ def test_pad_forms() -> None:
     check_vjp(F.pad, t(5), (2, 1))
     for mode in ("reflect", "replicate", "circular"):
         check_vjp(F.pad, t(1, 2, 3, 5, 6), (4, 2, 3, 0, 1, 1), mode=mode)
-    nn = torch._C._nn
+    nn: Any = torch._C._nn
     check_vjp(torch.constant_pad_nd, t(2, 3, 5, 6), (1, -2), 3.0)
     check_vjp(nn.reflection_pad2d, t(2, 3, 5, 6), (1, 2, 3, 0))
     check_vjp(nn.replication_pad1d, t(3, 5, 6), (1, 2))
