@@ -13,9 +13,12 @@ def gelu_backward(d: Array, x: Array, *, approximate: str = "none") -> Array:
         inner = 0.7978845608028654 * (1 + 0.134145 * x * x)
         slope: Array = 0.5 * (1 + z) + 0.5 * x * (1 - z * z) * inner
     else:
-        density = 0.3989422804014327 * np.exp(-0.5 * x * x)  # 1 / sqrt(2 pi)
-        slope = 0.5 * (1 + erf(0.7071067811865476 * x)) + x * density
-    return d * slope
+        slope = erf(0.7071067811865476 * x)  # sqrt(1 / 2)
+        slope += 1
+        slope *= 0.5
+        slope += x * (0.3989422804014327 * np.exp(-0.5 * x * x))  # 1 / sqrt(2 pi)
+    slope *= d
+    return slope
 
 
 def mish_backward(d: Array, x: Array) -> Array:

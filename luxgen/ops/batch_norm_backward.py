@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from luxgen.ops.batch_norm import BatchNormState
-from luxgen.ops.norm_backward import group_norm_backward, standardised
+from luxgen.ops.norm_backward import group_norm_backward
 from luxgen.ops.types import Array
 
 
@@ -18,10 +18,22 @@ def with_state(
     return (y, st), new
 
 
-def channel_rows(x: Array) -> Array:
-    """x (N, C, ...) as contiguous rows of channels (C, n), for pairwise sums."""
-    shape = (x.shape[1], x.shape[0] * math.prod(x.shape[2:]))
-    return np.moveaxis(x, 1, 0).reshape(shape)
+def by_channel(x: Array) -> Array:
+    """x (N, C, ...) as (N, C, n), and (N, C) as (1, C, N): sums run along the last."""
+    if x.ndim == 2:
+        return np.ascontiguousarray(x.T)[None]
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+def of_channels(x: Array, shape: tuple[int, ...]) -> Array:
+    """Back from by_channel."""
+    return x[0].T if len(shape) == 2 else x.reshape(shape)
+
+
+def channel_sums(x: Array, y: Array) -> Array:
+    """Sums of x * y over all but the channels, of x and y by channel."""
+    total: Array = np.einsum("nci,nci->nc", x, y).sum(axis=0)
+    return total
 
 
 def batch_norm_backward(
@@ -35,28 +47,28 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """The cotangents of x (N, C, ...), weight and bias; the statistics are given."""
     rstd = 1 / np.sqrt(running_var + eps)
-    rows = channel_rows(d)
-    centred = channel_rows(x) - running_mean[:, None]
-    d_weight = np.einsum("ci,ci->c", rows, centred) * rstd
+    rows = by_channel(d)
+    d_bias = rows.sum(axis=2).sum(axis=0)
+    d_weight = channel_sums(rows, by_channel(x) - running_mean[:, None]) * rstd
     scale = rstd if weight is None else rstd * weight
-    d_x = d * scale.reshape(-1, *(1,) * (x.ndim - 2))
-    return d_x, d_weight, rows.sum(axis=1)
+    return of_channels(rows * scale[:, None], x.shape), d_weight, d_bias
 
 
 def batch_norm_training_backward(
     d: Array, x: Array, weight: Array | None = None, *, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
     """The cotangents of x (N, C, ...), weight and bias, through x's own statistics."""
-    y, rstd = standardised(channel_rows(x), eps=eps)
-    rows = channel_rows(d)
-    d_weight, d_bias = np.einsum("ci,ci->c", rows, y), rows.sum(axis=1)
-    n = max(y.shape[1], 1)
+    y, rows = by_channel(x), by_channel(d)
+    n = max(y.shape[0] * y.shape[2], 1)
+    y = y - (y.sum(axis=2).sum(axis=0) / n)[:, None]
+    rstd = 1 / np.sqrt(channel_sums(y, y) / n + eps)
+    y *= rstd[:, None]
+    d_weight, d_bias = channel_sums(rows, y), rows.sum(axis=2).sum(axis=0)
     d_x = rows - (d_bias / n)[:, None]
     y *= (d_weight / n)[:, None]
     d_x -= y
-    d_x *= rstd if weight is None else rstd * weight[:, None]
-    shape = (x.shape[1], x.shape[0], *x.shape[2:])
-    return np.moveaxis(d_x.reshape(shape), 0, 1), d_weight, d_bias
+    d_x *= (rstd if weight is None else rstd * weight)[:, None]
+    return of_channels(d_x, x.shape), d_weight, d_bias
 
 
 def instance_norm_backward(

@@ -38,10 +38,13 @@ def cdist_backward(
     batch = y.shape[:-2]
     d_x1 = np.empty((*batch, *x1.shape[-2:]), y.dtype)
     d_x2 = np.zeros((*batch, *x2.shape[-2:]), y.dtype)
+    share = d / np.where(y == 0, np.ones_like(y), y) if p == 2 else d
     for row in range(x1.shape[-2]):  # one row at a time: x2's memory, not P times it
         difference = x1[..., row, None, :] - x2
-        size, d_size = y[..., row, :, None], d[..., row, :, None]
-        if p == math.inf:
+        size, d_size = y[..., row, :, None], share[..., row, :, None]
+        if p == 2:
+            d_difference = d_size * difference
+        elif p == math.inf:
             d_difference = d_size * np.sign(difference) * (np.abs(difference) == size)
         else:
             d_difference = p_norm_backward(d_size, difference, size, p=p)

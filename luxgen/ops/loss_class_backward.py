@@ -52,8 +52,10 @@ def cross_entropy_backward(
         )
         every = weight.reshape(-1, *(1,) * (x.ndim - 2)) / x.shape[1]
         d_log_p -= label_smoothing * every * (kept * d)[:, None]
-    y: Array = d_log_p - softmax(x, 1) * d_log_p.sum(axis=1, keepdims=True)
-    return y
+    d_x: Array = softmax(x, 1)
+    d_x *= -d_log_p.sum(axis=1, keepdims=True)
+    d_x += d_log_p
+    return d_x
 
 
 def multi_margin_loss_backward(

@@ -18,9 +18,11 @@ def standardised(x: Array, *, eps: float = 1e-5) -> tuple[Array, Array]:
 
 
 def standardised_backward(d: Array, y: Array, rstd: Array) -> Array:
-    d_x: Array = d - d.mean(axis=-1, keepdims=True)
+    """Uses up y."""
     along = np.einsum("...i,...i->...", d, y)[..., None] / max(y.shape[-1], 1)
-    d_x -= along * y
+    d_x: Array = d - d.mean(axis=-1, keepdims=True)
+    y *= along
+    d_x -= y
     d_x *= rstd
     return d_x
 
@@ -36,7 +38,8 @@ def layer_norm_affine_backward(
 ) -> tuple[Array, Array]:
     """The cotangents of x and weight."""
     y, rstd = standardised(x, eps=eps)
-    d_weight = (d * y).sum(axis=tuple(range(x.ndim - 1)))
+    n = x.shape[-1]
+    d_weight = np.einsum("ri,ri->i", d.reshape(-1, n), y.reshape(-1, n))
     return standardised_backward(d * weight, y, rstd), d_weight
 
 
