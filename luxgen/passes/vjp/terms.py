@@ -25,6 +25,7 @@ class Tape:
 
     items: list[Item] = field(default_factory=list)
     line: Line = ("", 0)
+    spread: dict[Value, Term] = field(default_factory=dict)  # expand_as: result, input
 
     def term(self, arg: Arg) -> Term:
         return arg if isinstance(arg, Term) else Term(arg, self)
@@ -64,9 +65,30 @@ class Tape:
         tensors = [t for t in terms if t.is_tensor]
         shape = np.broadcast_shapes(*(t.shape for t in tensors))
         witness = np.broadcast_shapes(*(t.witness for t in tensors))
+        args = self._unspread(args, (shape, witness))
         numbers = [_plain(a) for a in args.values()]
         dtype = dtype or common_dtype([t.dtype for t in tensors], numbers)
         return self.op(name, dtype=dtype, shape=shape, witness=witness, **args)
+
+    def _unspread(
+        self, args: dict[str, Any], sizes: tuple[Shape, Shape]
+    ) -> dict[str, Any]:
+        """Operands as they were before expand_as, where the op broadcasts them anyway."""
+        kept = dict(args)
+        for name, arg in args.items():
+            narrow = self.spread.get(arg.arg) if isinstance(arg, Term) else None
+            if narrow is None:
+                continue
+            rest = [
+                t for t in map(self.term, {**kept, name: 0}.values()) if t.is_tensor
+            ]
+            both = [*rest, narrow]
+            shape = np.broadcast_shapes(*(t.shape for t in both))
+            witness = np.broadcast_shapes(*(t.witness for t in both))
+            decides = any(t.ndim and t.dtype == narrow.dtype for t in both)
+            if (shape, witness) == sizes and decides:
+                kept[name] = narrow
+        return kept
 
 
 def _plain(item: Any) -> Any:
@@ -294,10 +316,12 @@ class Term:
     def expand_as(self, like: Any) -> Term:
         """This tensor broadcast to the shape of `like`."""
         like = self.tape.term(like)
-        return self.tape.op(
+        wide = self.tape.op(
             "expand_as", like=self, shape=like.shape, witness=like.witness,
             input=self, other=like,
         )  # fmt: skip
+        self.tape.spread[wide.arg] = self
+        return wide
 
     def unsqueeze(self, dim: int) -> Term:
         dim %= self.ndim + 1
