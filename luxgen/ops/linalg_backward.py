@@ -146,7 +146,8 @@ def eigh_backward(
     d_values: Array, d_vectors: Array, values: Array, vectors: Array
 ) -> Array:
     """Of a Hermitian matrix, from its eigenvalues and vectors."""
-    inner = adjoint(vectors) @ d_vectors / differences(values)
+    inner = adjoint(vectors) @ d_vectors
+    inner = 0.5 * (inner - adjoint(inner)) / differences(values)
     n = np.arange(values.shape[-1])
     inner[..., n, n] = d_values
     y: Array = vectors @ inner @ adjoint(vectors)
