@@ -115,11 +115,11 @@ def scaled_dot_product_attention_backward(
 ) -> tuple[Array, Array, Array]:
     """Cotangents of query, key and value, given that of y, for each of the batch."""
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    d_scores = attention_scores_backward(d, value, weights, dropped) * factor
-    d_key = d_scores.swapaxes(-1, -2) @ query
+    d_scores = attention_scores_backward(d, value, weights, dropped)
+    d_key = d_scores.swapaxes(-1, -2) @ (query * factor)
     d_value = (weights if dropped is None else dropped).swapaxes(-1, -2) @ d
     if enable_gqa:
         d_key = sum_groups(d_key, key.shape[-3])
         d_value = sum_groups(d_value, value.shape[-3])
         key = key.repeat(query.shape[-3] // key.shape[-3], axis=-3)
-    return d_scores @ key, d_key, d_value
+    return d_scores @ (key * factor), d_key, d_value

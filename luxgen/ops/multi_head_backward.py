@@ -13,7 +13,6 @@ from luxgen.ops.attention import (
     merge_heads,
     split_heads,
 )
-from luxgen.ops.attention_backward import attention_scores_backward
 from luxgen.ops.dropout import DropoutState, dropout
 from luxgen.ops.linear import linear
 from luxgen.ops.types import Array
@@ -103,8 +102,8 @@ def multi_head_attention_saved(
     need_weights: bool = True,
     average_attn_weights: bool = True,
     is_causal: bool = False,
-) -> tuple[tuple[Array, Array | None], tuple[Array, ...]]:
-    """Run `multi_head_attention`; also q, k, v, the weights, what out_proj gets."""
+) -> tuple[tuple[Array, Array | None], tuple[Array, tuple[Array, ...]]]:
+    """Run `multi_head_attention`; also what out_proj gets, and (q, k, v, weights)."""
     q, k, v = project_heads(
         query,
         key,
@@ -129,7 +128,7 @@ def multi_head_attention_saved(
     )
     attended = merge_heads(weights @ v, batch_first=batch_first)
     y = linear(attended, out_proj_weight, out_proj_bias)
-    saved = attended, q, k, v, weights
+    saved = attended, (q, k, v, weights)
     if need_weights:
         return (y, weights.mean(axis=-3) if average_attn_weights else weights), saved
     return (y, None), saved
@@ -158,8 +157,10 @@ def multi_head_attention_dropout_saved(
     need_weights: bool = True,
     average_attn_weights: bool = True,
     is_causal: bool = False,
-) -> tuple[tuple[tuple[Array, Array | None], tuple[Array, ...]], DropoutState]:
-    """Run `multi_head_attention_dropout`; also the weights before and after it."""
+) -> tuple[
+    tuple[tuple[Array, Array | None], tuple[Array, tuple[Array, ...]]], DropoutState
+]:
+    """Run `multi_head_attention_dropout`; and save the weights before and after."""
     q, k, v = project_heads(
         query,
         key,
@@ -185,7 +186,7 @@ def multi_head_attention_dropout_saved(
     dropped, st = dropout(weights, st, p=dropout_p)
     attended = merge_heads(dropped @ v, batch_first=batch_first)
     y = linear(attended, out_proj_weight, out_proj_bias)
-    saved = attended, q, k, v, weights, dropped
+    saved = attended, (q, k, v, weights, dropped)
     if need_weights:
         return (
             (y, dropped.mean(axis=-3) if average_attn_weights else dropped),
@@ -196,9 +197,7 @@ def multi_head_attention_dropout_saved(
 
 def multi_head_scores_backward(
     d: Array,
-    v: Array,
-    weights: Array,
-    dropped: Array | None = None,
+    saved: tuple[Array, ...],
     d_weights: Array | None = None,
     *,
     num_heads: int,
@@ -209,24 +208,21 @@ def multi_head_scores_backward(
 
     `d_weights` is that of the weights that the layer returns.
     """
-    d = split_heads(d, num_heads, batch_first=batch_first)
-    if d_weights is None:
-        return attention_scores_backward(d, v, weights, dropped)
-    if average_attn_weights:
-        d_weights = d_weights[..., None, :, :] / num_heads
-    d_scores: Array = d @ v.swapaxes(-1, -2) + d_weights
-    d_scores *= weights if dropped is None else dropped
+    v, weights, dropped = saved[2], saved[3], saved[-1]
+    d_scores: Array = split_heads(d, num_heads, batch_first=batch_first)
+    d_scores = d_scores @ v.swapaxes(-1, -2)
+    if d_weights is not None and average_attn_weights:
+        d_scores += d_weights[..., None, :, :] / num_heads
+    elif d_weights is not None:
+        d_scores += d_weights
+    d_scores *= dropped
     d_scores -= d_scores.sum(axis=-1, keepdims=True) * weights
     return d_scores
 
 
 def multi_head_backward(
     d: Array,
-    q: Array,
-    k: Array,
-    v: Array,
-    weights: Array,
-    dropped: Array | None = None,
+    saved: tuple[Array, ...],
     d_weights: Array | None = None,
     *,
     num_heads: int,
@@ -234,21 +230,17 @@ def multi_head_backward(
     average_attn_weights: bool = True,
 ) -> tuple[Array, Array, Array]:
     """Cotangents (L, N, E) of projected query, key and value, appended steps too."""
+    q, k, dropped = saved[0], saved[1], saved[-1]
     d_scores = multi_head_scores_backward(
         d,
-        v,
-        weights,
-        dropped,
+        saved,
         d_weights,
         num_heads=num_heads,
         batch_first=batch_first,
         average_attn_weights=average_attn_weights,
     )
     d_scores *= 1 / math.sqrt(q.shape[-1])
-    d = split_heads(d, num_heads, batch_first=batch_first)
-    d_v = (weights if dropped is None else dropped).swapaxes(-1, -2) @ d
-    return (
-        merge_heads(d_scores @ k, batch_first=batch_first),
-        merge_heads(d_scores.swapaxes(-1, -2) @ q, batch_first=batch_first),
-        merge_heads(d_v, batch_first=batch_first),
-    )
+    d_v = dropped.swapaxes(-1, -2) @ split_heads(d, num_heads, batch_first=batch_first)
+    d_q = merge_heads(d_scores @ k, batch_first=batch_first)
+    d_k = merge_heads(d_scores.swapaxes(-1, -2) @ q, batch_first=batch_first)
+    return d_q, d_k, merge_heads(d_v, batch_first=batch_first)

@@ -266,14 +266,18 @@ class _Reverse:
         tape = self.frame.tape
         tape.line = op.line
         given = tuple(None if d is None else Term(d, tape) for d in totals)
-        args = dict(op.args)
+        args, first = dict(op.args), len(tape.items)
         try:
             cotangents = row(Row(op, given, tape))
         except NoGradient as error:
             self.refusals.append((op.line, error.reason, error.suggestion))
             return
         for value in op.outs[len(outs) :]:
-            self.function.names[value] = ["saved"]
+            self.function.names[value] = [*value.names, "saved"]
+        for item in tape.items[first:]:
+            for value in outs_of(item):
+                if value.names:
+                    self.function.names.setdefault(value, list(value.names))
         for name, terms in cotangents.items():
             for atom, term in zip(parts(args[name]), parts(terms), strict=True):
                 if isinstance(term, Term) and self.activity.varies(atom):

@@ -54,22 +54,19 @@ def _for_each(d: Term, x: Term, grouped: bool) -> Value:
 
 def multi_head(g: Row) -> Cotangents:
     """torch.nn.MultiheadAttention, or F.multi_head_attention_forward."""
-    rates = (g.const("dropout", 0.0), g.const("dropout_p", 0.0))
-    dropped = g.op.state is not None and any(rates) and g.const("training", True)
     d, d_weights = g.d, g.given[1] if len(g.given) > 1 else None
     weight = g["out_proj_weight"]
-    attended = Term(Value(d.dtype, d.shape, d.witness), g.tape)
-    names = ("q", "k", "v", "weights", *(("dropped",) if dropped else ()))
-    saved = {name: Value(OPAQUE) for name in names}
+    attended = Term(Value(d.dtype, d.shape, d.witness, ("attended",)), g.tape)
+    saved = Value(OPAQUE)
     g.op.name = "multi_head_attention_saved"
-    g.op.result = (g.op.result, (attended.arg, *saved.values()))
+    g.op.result = (g.op.result, (attended.arg, saved))
     found: Cotangents = {"out_proj_weight": summed_product(d, attended)}
     if g.has("out_proj_bias"):
         found["out_proj_bias"] = d
     options = ("num_heads", "batch_first", "average_attn_weights")
     args = {
         "d": times(d, weight),
-        **saved,
+        "saved": saved,
         **{k: g.arg(k) for k in options if g.has(k)},
     }
     if d_weights is not None:
@@ -88,18 +85,15 @@ def multi_head(g: Row) -> Cotangents:
 
 def _projected(g: Row, name: str, more: int) -> Value:
     """A cotangent of the projected `name`, with `more` steps appended."""
-    x, steps = (
-        g[name],
-        -3 if g[name].ndim == 3 and not g.const("batch_first", False) else -2,
-    )
-    embed = g["query"].shape[-1:]
+    x, embed = g[name], g["query"].shape[-1:]
+    steps = -3 if x.ndim == 3 and not g.const("batch_first", False) else -2
 
     def sizes(shape: Shape) -> Shape:
         longer = [*shape[:-1], *embed]
         longer[steps] += more
         return tuple(longer)
 
-    return Value(x.dtype, sizes(x.shape), sizes(x.witness))
+    return Value(x.dtype, sizes(x.shape), sizes(x.witness), (f"d_{name[0]}",))
 
 
 def _without_last(x: Term, dim: int, count: int) -> Term:
@@ -128,7 +122,7 @@ def _inputs(g: Row, parts: list[Term]) -> Cotangents:
     if packed:
         weight = g["in_proj_weight"]
         shape = (weight.shape[0] // 3, *weight.shape[1:])
-        thirds = tuple(Value(weight.dtype, shape, shape) for _ in QKV)
+        thirds = tuple(Value(weight.dtype, shape, shape, (f"w_{n}",)) for n in "qkv")
         weights = g.tape.emit("chunk", {"input": weight, "chunks": 3, "dim": 0}, thirds)
     else:
         weights = tuple(g[f"{n}_proj_weight"] for n in "qkv")
@@ -181,7 +175,7 @@ def _masks(g: Row, args: dict[str, Any], more: int) -> Cotangents:
     d = g.tape.op(
         "multi_head_scores_backward", like=query, shape=sizes(query.shape, key.shape),
         witness=sizes(query.witness, key.witness),
-        **{k: v for k, v in args.items() if k not in ("q", "k")},
+        **args,
     )  # fmt: skip
     if more:
         d = _without_last(d, d.ndim - 1, more)
