@@ -1,5 +1,7 @@
 """Adjoints of real and short-time Fourier transforms, of the cotangent d."""
 
+from typing import Any
+
 import numpy as np
 
 from luxgen.ops.fft import add_frames, stft_window
@@ -7,7 +9,7 @@ from luxgen.ops.types import Array
 
 
 def rfft_backward(
-    d: Array, s: tuple[int, ...], dim: tuple[int, ...], *, norm: str = "backward"
+    d: Array, s: tuple[int, ...], dim: tuple[int, ...], *, norm: Any = "backward"
 ) -> Array:
     """Adjoint of rfftn to real sizes `s`; irfftn counts frequencies in between twice."""
     half = np.moveaxis(np.array(d), dim[-1], -1)
@@ -17,7 +19,7 @@ def rfft_backward(
 
 
 def irfft_backward(
-    d: Array, *, dim: tuple[int, ...] = (-1,), norm: str = "backward"
+    d: Array, *, dim: tuple[int, ...] = (-1,), norm: Any = "backward"
 ) -> Array:
     """Adjoint of irfftn, which counted the frequencies in between twice."""
     y = np.fft.rfftn(d, axes=dim, norm=norm)
@@ -102,7 +104,7 @@ def own_window(
     """The sum over all frames, without the zeros around a shorter window."""
     if window is not None and window.dtype.kind == "f":
         shares = shares.real.astype(window.dtype, copy=False)
-    y = shares.reshape(-1, n_fft).sum(axis=0)
+    y: Array = shares.reshape(-1, n_fft).sum(axis=0)
     size = win_length or n_fft
     left = (n_fft - size) // 2
     return y[left : left + size]
@@ -178,7 +180,7 @@ def istft_window_backward(
     start = n_fft // 2 if center else 0
     spectra = x.swapaxes(-1, -2)
     if return_complex:
-        frames = np.fft.ifft(spectra, n_fft)
+        frames: Array = np.fft.ifft(spectra, n_fft)
     else:
         frames = np.fft.irfft(spectra[..., : n_fft // 2 + 1], n_fft)
     if normalized:

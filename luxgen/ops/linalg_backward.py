@@ -1,5 +1,7 @@
 """Backward passes of linear algebra, from the cotangent d."""
 
+from typing import Any
+
 import numpy as np
 
 from luxgen.ops.elementwise import sgn
@@ -55,7 +57,7 @@ def matrix_norm_backward(
     d: Array,
     x: Array,
     *,
-    ord: float | str,
+    ord: Any,
     dim: tuple[int, int] = (-2, -1),
     keepdim: bool = False,
 ) -> Array:
@@ -90,16 +92,21 @@ def cholesky_backward(d: Array, y: Array, *, upper: bool = False) -> Array:
 
 
 def qr_backward(d_q: Array, d_r: Array, q: Array, r: Array) -> Array:
-    """Of x = q r; columns beyond the square part of r only depend on q."""
+    """Of x = q r; columns beyond the square part of r depend on q alone."""
     k = q.shape[-1]
     square, rest = r[..., :k], r[..., k:]
     d_square, d_rest = d_r[..., :k], d_r[..., k:]
-    d_q = d_q + q @ (rest @ adjoint(d_rest))
-    inner = np.triu(d_square @ adjoint(square) - adjoint(q) @ d_q)
     n = np.arange(k)
-    inner[..., n, n] *= 0.5
-    inner = inner + adjoint(inner)
-    own = adjoint(np.linalg.solve(square, adjoint(d_q + q @ inner)))
+    upper = np.triu(d_square @ adjoint(square))
+    inside = adjoint(q) @ d_q
+    turn = inside + rest @ adjoint(d_rest)
+    lower = np.tril(turn - adjoint(turn))
+    upper[..., n, n] *= 0.5
+    lower[..., n, n] *= 0.5
+    own = q @ (upper + adjoint(upper) + lower)
+    if q.shape[-2] > k:  # what d_q has outside the space that q spans
+        own = own + d_q - q @ inside
+    own = adjoint(np.linalg.solve(square, adjoint(own)))
     return np.concatenate((own, q @ d_rest), axis=-1)
 
 

@@ -1,6 +1,7 @@
 """Backward passes of repeats, differences and strides, from the cotangent d."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -40,14 +41,17 @@ def diff_backward(
 
 
 def gradient_backward(
-    d: Array, *, dim: int, spacing: Array | float = 1.0, edge_order: int = 1
+    d: Array, *, dim: int, spacing: Array | float = 1.0, edge_order: Any = 1
 ) -> Array:
     """Each element's share in the differences of which d is the cotangent.
 
     The spacing is one step, or the coordinates along dim.
     """
-    weights = np.gradient(np.eye(d.shape[dim]), spacing, axis=0, edge_order=edge_order)
-    y = np.moveaxis(d, dim, -1) @ weights.astype(d.dtype)
+    one: Array = np.eye(d.shape[dim])
+    weights: Array = np.asarray(
+        np.gradient(one, spacing, axis=0, edge_order=edge_order), d.dtype
+    )
+    y = np.moveaxis(d, dim, -1) @ weights
     return np.moveaxis(y, -1, dim)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from luxgen.passes.vjp.row import Cotangents, Row, Vjp
 from luxgen.passes.vjp.terms import Term
 
@@ -19,7 +21,9 @@ def same(g: Row) -> Cotangents:
 def vander(g: Row) -> Cotangents:
     """The power k of each element gets k times the power k - 1."""
     x = g["x"]
-    options = {"increasing": True} if g.const("increasing", False) else {}
+    options: dict[str, Any] = (
+        {"increasing": True} if g.const("increasing", False) else {}
+    )
     back: Term = g.tape.op("vander_backward", like=x, d=g.d, y=g.out, **options)
     return {"x": back}
 

@@ -15,7 +15,7 @@ from luxgen.passes.vjp.terms import Term
 
 def cholesky(g: Row) -> Cotangents:
     x = g["input"]
-    upper = {"upper": True} if g.const("upper", False) else {}
+    upper: dict[str, Any] = {"upper": True} if g.const("upper", False) else {}
     return {"input": g.tape.op("cholesky_backward", like=x, d=g.d, y=g.out, **upper)}
 
 
@@ -28,7 +28,7 @@ def qr(g: Row) -> Cotangents:
     tall = any(s[-2] > s[-1] for s in (x.shape, x.witness))
     if mode == "complete" and tall:
         raise NoGradient("the complete qr of a tall matrix", 'use mode "reduced"')
-    args = {"d_q": g.d_of(0), "d_r": g.d_of(1), "q": q, "r": r}
+    args: dict[str, Any] = {"d_q": g.d_of(0), "d_r": g.d_of(1), "q": q, "r": r}
     return {name: g.tape.op("qr_backward", like=x, **args)}
 
 
@@ -50,7 +50,14 @@ def of_svd(
         return g.tape.op("svdvals_backward", like=x, d=d, u=u, vh=vh)
     pairs = zip(given, outs, strict=True)
     d_u, d_s, d_vh = (y.zeros_like() if d is None else d for d, y in pairs)
-    args = {"d_u": d_u, "d_s": d_s, "d_vh": d_vh, "u": u, "s": s, "vh": vh}
+    args: dict[str, Any] = {
+        "d_u": d_u,
+        "d_s": d_s,
+        "d_vh": d_vh,
+        "u": u,
+        "s": s,
+        "vh": vh,
+    }
     return g.tape.op("svd_backward", like=x, **args)
 
 
@@ -93,7 +100,7 @@ def eigh(g: Row) -> Cotangents:
     values, vectors = eigen(g, "linalg_eigh", **options)
     d = g.d_of(0)
     if len(g.given) > 1 and g.given[1] is not None:
-        args = {"d_values": d, "d_vectors": g.d_of(1), "values": values}
+        args: dict[str, Any] = {"d_values": d, "d_vectors": g.d_of(1), "values": values}
         return {name: g.tape.op("eigh_backward", like=x, **args, vectors=vectors)}
     return {name: vectors * d.unsqueeze(-2) @ adjoint(vectors)}
 
@@ -102,7 +109,7 @@ def eig(g: Row) -> Cotangents:
     name = source(g)
     x = g[name]
     values, vectors = eigen(g, "linalg_eig")
-    args = {"d_values": g.d_of(0), "values": values, "vectors": vectors}
+    args: dict[str, Any] = {"d_values": g.d_of(0), "values": values, "vectors": vectors}
     if len(g.given) > 1 and g.given[1] is not None:
         args["d_vectors"] = g.d_of(1)
     return {name: g.tape.op("eig_backward", like=x, dtype=values.dtype, **args)}

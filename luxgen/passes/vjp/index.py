@@ -129,7 +129,7 @@ def indexed(shape: Shape, index: Any, *, witness: bool, size: Shape) -> Shape:
             arrays.append(item if array else slice(None))
     x = np.broadcast_to(np.zeros(()), shape)[tuple(view)]
     masked = any(isinstance(a, np.ndarray) and a.dtype == np.bool_ for a in arrays)
-    found = x[tuple(arrays)].shape
+    found: Shape = x[tuple(arrays)].shape
     if not masked:
         return found
     lead = len(found) - len(size)
@@ -285,7 +285,7 @@ def put(g: Row) -> Cotangents:
     taken = g.tape.op("take", like=index, dtype=g.d.dtype, input=g.d, index=index)
     found = {"input": g.d, "source": taken.reshape_as(source)}
     if not g.const("accumulate", False):
-        args = {"index": index, "source": source.zeros_like()}
+        args: dict[str, Any] = {"index": index, "source": source.zeros_like()}
         found["input"] = g.tape.op("put", like=g.d, input=g.d, **args)
     return found
 

@@ -86,11 +86,10 @@ def repeat_interleave(g: Row) -> Cotangents:
     flat = not g.has("dim")
     dim = 0 if flat else g.const("dim") % max(x.ndim, 1)
     if g.is_tensor("repeats"):
-        back = g.tape.op(
-            "repeat_interleave_backward", like=x, d=g.d, input=x,
-            repeats=g["repeats"], **({} if flat else {"dim": dim}),
-        )  # fmt: skip
-        return {"input": back}
+        args: dict[str, Any] = {"d": g.d, "input": x, "repeats": g["repeats"]}
+        if not flat:
+            args["dim"] = dim
+        return {"input": g.tape.op("repeat_interleave_backward", like=x, **args)}
     repeats = g["repeats"]
     count = x.numel if flat else (x.size(dim) if x.ndim else Term(1, g.tape))
     n = [seen(t) for t in (count, repeats)]
@@ -130,14 +129,15 @@ def on_diagonal(g: Row, **where: Any) -> Term:
 
 
 def diag(g: Row) -> Cotangents:
-    where = {"offset": g.arg("diagonal")} if g.has("diagonal") else {}
+    where: dict[str, Any] = {"offset": g.arg("diagonal")} if g.has("diagonal") else {}
     if g["input"].ndim == 1:
         return {"input": like_input(g, "diagonal", **where)}
     return {"input": on_diagonal(g, **where)}
 
 
 def diagflat(g: Row) -> Cotangents:
-    x, shapes = g["input"], {}
+    x = g["input"]
+    shapes: dict[str, Any] = {}
     for name, shape in (("shape", g["input"].shape), ("witness", g["input"].witness)):
         size = 1
         for n in shape:
@@ -148,7 +148,7 @@ def diagflat(g: Row) -> Cotangents:
 
 
 def diag_embed(g: Row) -> Cotangents:
-    where = {"dim1": -2, "dim2": -1} | g.others("input")
+    where: dict[str, Any] = {"dim1": -2, "dim2": -1} | g.others("input")
     return {"input": like_input(g, "diagonal", **where)}
 
 
@@ -164,7 +164,7 @@ def diff(g: Row) -> Cotangents:
         return {"input": g.d}
     names = [n for n in ("prepend", "input", "append") if g.has(n)]
     n, dim = g.const("n", 1), g.const("dim", -1) % x.ndim
-    shapes = {}
+    shapes: dict[str, Any] = {}
     for trace in ("shape", "witness"):
         sizes = list(getattr(x, trace))
         sizes[dim] = sum(getattr(g[name], trace)[dim] for name in names)
@@ -172,7 +172,7 @@ def diff(g: Row) -> Cotangents:
     total: Term | int = 0
     for name in names:
         total = g[name].size(dim) + total if total else g[name].size(dim)
-    option = {} if n == 1 else {"n": n, "size": total}
+    option: dict[str, Any] = {} if n == 1 else {"n": n, "size": total}
     if dim != x.ndim - 1:
         option["dim"] = dim
     back = g.tape.op("diff_backward", like=g.d, **shapes, d=g.d, **option)
