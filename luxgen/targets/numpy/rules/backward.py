@@ -17,6 +17,8 @@ def unbroadcast(op: Op) -> str:
             axes.append(lead + k)
     if not axes:
         return "np.broadcast_to(input, other.shape)"
+    if not small.ndim:
+        return "input.sum()"
     axis = str(axes[0]) if len(axes) == 1 else str(tuple(axes))
     if len(axes) == lead:
         return f"input.sum(axis={axis})"
