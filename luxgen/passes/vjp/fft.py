@@ -145,8 +145,10 @@ def shift(inverse: str) -> Vjp:
 def short_time(g: Row) -> Cotangents:
     """stft and istft: of the signal or spectra, and of the window."""
     x = g["input"]
-    args = {"d": g.d, **g.others("align_to_window")}
+    args = {"d": g.d, **g.others("align_to_window", "onesided")}
     args = {name: value for name, value in args.items() if value is not None}
+    if not onesided(g):
+        args["onesided"] = False
     dtype = g.d.dtype
     if g.op.name == "stft":
         args.pop("return_complex", None)
@@ -163,6 +165,17 @@ def short_time(g: Row) -> Cotangents:
             args["y"] = g.out
         found["window"] = g.tape.op(f"{g.op.name}_window_backward", like=window, **args)
     return found
+
+
+def onesided(g: Row) -> bool:
+    """What the call says, or else the signal's kind and the spectrum's size."""
+    given = g.const("onesided")
+    if given is not None:
+        return bool(given)
+    x = g["input"]
+    if g.op.name == "stft":
+        return not x.is_complex
+    return x.shape[-2] != int(g.const("n_fft"))
 
 
 def zero(g: Row) -> Cotangents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luxgen.ir.values import Dim, Leaf, Value
 from luxgen.targets.numpy.rules.index import indices, parts
 from luxgen.targets.numpy.rules.op import CALL, Op, Rule
 
@@ -14,7 +15,9 @@ def getitem_backward(op: Op) -> str:
     arrays = [p.item for p in parts(op, index) if p.kind == "array"]
     repeats = any(getattr(item, "dtype", "") != "bool" for item in arrays)
     names = indices(op)
-    text = f"getitem_backward(d, input, np.s_[{names[0]}]"
+    bare = isinstance(op.args[names[0]], (int, Value, Leaf, Dim))
+    place = names[0] if bare else f"np.s_[{names[0]}]"
+    text = f"getitem_backward(d, input, {place}"
     if len(names) > 1:
         text += f", inner=np.s_[{names[1]}]"
     return text + (", repeats=True)" if repeats or len(names) > 1 else ")")
