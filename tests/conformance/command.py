@@ -26,7 +26,8 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 class Run:
     """One conformance run: what it goes over, and its limits."""
 
-    title: str  # heading in RESULTS.md, and the module's name
+    title: str  # heading in RESULTS.md
+    command: str  # the module's name, and what it was told to do
     unit: str  # what a name stands for, in the plural
     names: Sequence[str]
     check: Callable[[str], list[Outcome]]
@@ -74,6 +75,6 @@ def run(options: argparse.Namespace, job: Run) -> None:
         print(f"reasons by number of samples:\n{frequent_reasons(ordered)}")
     print(headline(ordered, job.unit))
     if options.write:
-        how = f"`python -m tests.conformance.{job.title} --write`"
+        how = f"`python -m tests.conformance.{job.command} --write`"
         body = f"{headline(ordered, job.unit)} Made by {how}."
         write_section(RESULTS, job.title, f"{body}\n\n{markdown_table(ordered)}")

@@ -39,9 +39,16 @@ def compare(ours: Any, low: Any, high: Any | None) -> None:
 
 
 def compare_leaf(
-    what: str, ours: np.ndarray, low: torch.Tensor, high: torch.Tensor | None
+    what: str,
+    ours: np.ndarray,
+    low: torch.Tensor,
+    high: torch.Tensor | None,
+    least: float = 0.0,
 ) -> None:
-    """One array: dtype, shape, and values where `high` is given."""
+    """One array: dtype, shape, and values where `high` is given.
+
+    Where all values are smaller than `least`, the floor is that of `least`.
+    """
     theirs = as_array(low)
     if ours.dtype not in DTYPES.get(low.dtype, (theirs.dtype,)):
         raise MismatchError(f"{what}: dtype {ours.dtype}; torch {low.dtype}")
@@ -64,7 +71,7 @@ def compare_leaf(
     error = np.abs(ours[finite] - exact[finite]).max()
     own = np.abs(theirs[finite] - exact[finite]).max()
     eps = torch.finfo(low.dtype).eps
-    floor = FLOOR * eps * max(np.abs(exact[finite]).max(), eps)
+    floor = FLOOR * eps * max(np.abs(exact[finite]).max(), least, eps)
     if not error <= 2 * own + floor:
         raise MismatchError(
             f"{what}: error {error:.2g}; torch's own {own:.2g}, allowed "

@@ -86,6 +86,7 @@ def main() -> None:
     ]
     job = Run(
         title="families",
+        command="families",
         unit="families",
         names=names,
         check=partial(outcomes_of, seconds=chosen.seconds, train=chosen.train),

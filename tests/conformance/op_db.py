@@ -1,14 +1,18 @@
-"""PyTorch's own operator tests: `python -m tests.conformance.op_db`.
+"""PyTorch's own operator tests: `python -m tests.conformance.op_db [--grad]`.
 
 Each sample of torch.testing._internal.common_methods_invocations.op_db is run under a
 recorder of torch calls; every call in it is lowered to its NumPy expression, evaluated
 and compared with torch. A sample passes where all its calls do.
+
+With --grad a module around each sample of an operator that supports autograd is
+transpiled; its gradients are compared with torch.autograd's, and those of a float64
+sample with difference quotients.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,29 +21,31 @@ from typing import Any
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.opinfo.core import OpInfo
 
 from tests.conformance.command import Run, parser, run
 from tests.conformance.compare import compare
-from tests.conformance.reference import TorchCannotRunError, any_differ, widened
+from tests.conformance.gradients import (
+    NoGradientError,
+    check_differences,
+    check_gradients,
+)
+from tests.conformance.op_sample import OPS, copied, op_sample
+from tests.conformance.reference import (
+    Sample,
+    TorchCannotRunError,
+    any_differ,
+    widened,
+)
 from tests.conformance.report import Outcome, failed, not_counted
 from tests.conformance.workers import time_limit
 from tests.ops.opcheck import evaluate, lowered
 
 SAMPLES = 8  # per operator and dtype
+TRIES = 8  # samples that may have no difference quotient before an operator has none
 DTYPES = (torch.float32, torch.int64, torch.bool)
 
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-
-
-def op_name(info: OpInfo) -> str:
-    """`name` or `name.variant`."""
-    variant = info.variant_test_name
-    return f"{info.name}.{variant}" if variant else str(info.name)
-
-
-OPS: dict[str, OpInfo] = {op_name(info): info for info in op_db}
 
 
 class Recorder(TorchFunctionMode):
@@ -57,7 +63,7 @@ class Recorder(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        call = (func, _copied(args), _copied(kwargs))
+        call = (func, copied(args), copied(kwargs))
         result = func(*args, **kwargs)
         attribute = getattr(func, "__name__", "") == "__get__"  # x.dtype is no call
         if not attribute or isinstance(result, torch.Tensor):
@@ -65,25 +71,10 @@ class Recorder(TorchFunctionMode):
         return result
 
 
-def _copied(item: Any) -> Any:
-    """Own storage for every tensor, so that in-place calls harm no other use."""
-    if isinstance(item, torch.Tensor):
-        whole = item.layout is torch.strided  # with all that a view's base holds
-        return copy.deepcopy(item.detach()) if whole else item.clone()
-    if isinstance(item, list | tuple):
-        values = [_copied(v) for v in item]
-        if hasattr(item, "_fields"):
-            return type(item)(*values)
-        return type(item)(values)
-    if isinstance(item, dict):
-        return {k: _copied(v) for k, v in item.items()}
-    return item
-
-
 def recorded(info: OpInfo, sample: Any) -> list[Call]:
     """The torch calls that the operator's sample makes."""
-    args: tuple[Any, ...] = _copied((sample.input, *sample.args))
-    kwargs: dict[str, Any] = _copied(sample.kwargs)
+    args: tuple[Any, ...] = copied((sample.input, *sample.args))
+    kwargs: dict[str, Any] = copied(sample.kwargs)
     try:
         with torch.no_grad(), Recorder() as recorder:
             info.op(*args, **kwargs)
@@ -97,8 +88,8 @@ def recorded(info: OpInfo, sample: Any) -> list[Call]:
 
 def check_call(func: Callable[..., Any], args: Any, kwargs: Any) -> str:
     """Raise where the lowered call differs from torch; returns how it was judged."""
-    low, again = (_run(seed, func, _copied(args), _copied(kwargs)) for seed in (1, 2))
-    text, scope = lowered(func, _copied(args), _copied(kwargs))
+    low, again = (_run(seed, func, copied(args), copied(kwargs)) for seed in (1, 2))
+    text, scope = lowered(func, copied(args), copied(kwargs))
     ours = evaluate(text, {name: array.copy() for name, array in scope.items()})
     if "empty" in func.__name__:  # whatever the memory held
         compare(np.zeros_like(ours), torch.zeros_like(low), None)
@@ -148,17 +139,79 @@ def _outcomes(name: str, samples: int, seconds: int) -> Iterator[Outcome]:
                 yield Outcome(name, label, True, note="".join(notes))
 
 
+def gradient_outcomes_of(name: str, *, samples: int, seconds: int) -> list[Outcome]:
+    """Check the gradients of all differentiable samples of one operator."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"):
+        return list(_gradient_outcomes(OPS[name], name, samples, seconds))
+
+
+def _gradient_outcomes(
+    info: OpInfo, name: str, samples: int, seconds: int
+) -> Iterator[Outcome]:
+    inputs = list(differentiable(info, torch.float32))
+    spread = -(-len(inputs) // samples) if inputs else 1
+    for index, sample in list(enumerate(inputs))[::spread]:
+        label = f"float32 {index}"
+        yield from _judged(info, name, label, sample, check_gradients, seconds)
+    for sample in itertools.islice(differentiable(info, torch.float64), TRIES):
+        label = "difference quotients"
+        witness = list(_judged(info, name, label, sample, check_differences, seconds))
+        if any(outcome.passed is not None for outcome in witness):
+            yield from witness
+            break
+
+
+def differentiable(info: OpInfo, dtype: torch.dtype) -> Iterator[Any]:
+    """The samples of one dtype; none where the operator has no gradient in it."""
+    if not info.supports_autograd or dtype not in info.supported_backward_dtypes("cpu"):
+        return
+    torch.manual_seed(0)
+    yield from info.sample_inputs("cpu", dtype, requires_grad=True)
+
+
+def _judged(
+    info: OpInfo,
+    name: str,
+    label: str,
+    sample: Any,
+    check: Callable[[Sample], str | None],
+    seconds: int,
+) -> Iterator[Outcome]:
+    """One outcome; none for a gradient that there isn't."""
+    try:
+        with time_limit(seconds):
+            note = check(op_sample(info, sample)) or ""
+    except NoGradientError:
+        return
+    except TorchCannotRunError as error:
+        yield not_counted(name, label, error)
+    except Exception as error:  # the report names every failure by its class
+        yield failed(name, label, error)
+    else:
+        yield Outcome(name, label, True, note=note)
+
+
 def main() -> None:
     options = parser(__doc__, "operators")
-    options.add_argument("--samples", type=int, default=SAMPLES, help="per dtype")
+    options.add_argument(
+        "--samples",
+        type=int,
+        help=f"the first {SAMPLES} per dtype; --grad: all, else spread over them",
+    )
     options.add_argument("--seconds", type=int, default=20, help="per sample")
+    options.add_argument("--grad", action="store_true", help="check gradients")
     chosen = options.parse_args()
+    samples = chosen.samples or (sys.maxsize if chosen.grad else SAMPLES)
+    check = gradient_outcomes_of if chosen.grad else outcomes_of
     job = Run(
-        title="op_db",
+        title="op_db gradients" if chosen.grad else "op_db",
+        command="op_db --grad" if chosen.grad else "op_db",
         unit="operators",
-        names=list(OPS),
-        check=partial(outcomes_of, samples=chosen.samples, seconds=chosen.seconds),
-        seconds=chosen.seconds * 3 * SAMPLES,
+        names=[n for n, i in OPS.items() if i.supports_autograd or not chosen.grad],
+        check=partial(check, samples=samples, seconds=chosen.seconds),
+        seconds=1800 if chosen.grad else chosen.seconds * 3 * SAMPLES,
         gigabytes=4,
     )
     run(chosen, job)

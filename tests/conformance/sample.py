@@ -79,19 +79,30 @@ def run_generated(
     text: types.ModuleType, weights: Mapping[str, np.ndarray], sample: Sample
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """Outputs of `apply` in the sample's mode, and `state_dict` after the call."""
-    ps, st = text.from_state_dict(weights)
-    mode = "trainmode" if sample.module.training else "testmode"
-    if hasattr(text, mode):
-        st = getattr(text, mode)(st)
-    args, kwargs = bind_inputs(text.apply, sample)
+    ps, st = trees(text, weights, training=sample.module.training)
+    args, kwargs = to_numpy(bind_torch(text.apply, sample))
     out, st = text.apply(*args, ps, st, **kwargs)
     return out, text.state_dict(ps, st)
 
 
-def bind_inputs(
+def trees(
+    text: types.ModuleType, weights: Mapping[str, np.ndarray], *, training: bool
+) -> tuple[Any, Any]:
+    """`ps`, and `st` in the mode asked for."""
+    ps, st = text.from_state_dict(weights)
+    mode = "trainmode" if training else "testmode"
+    if hasattr(text, mode):
+        st = getattr(text, mode)(st)
+    return ps, st
+
+
+def bind_torch(
     apply: Callable[..., Any], sample: Sample
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of `apply`: forward's required ones first, optional by keyword."""
+    """The sample's values in `apply`'s order: required ones first, optional by keyword.
+
+    Their tensors are the sample's own.
+    """
     signature = inspect.signature(sample.module.forward)
     given = dict(signature.bind(*sample.args, **sample.kwargs).arguments)
     flat: dict[str, Any] = {}
@@ -112,10 +123,7 @@ def bind_inputs(
         required = tensors
     if len(positional) != len(required):
         raise MismatchError(f"apply takes {positional}, forward got {required}")
-    return (
-        [to_numpy(flat[name]) for name in required],
-        {name: to_numpy(flat[name]) for name in optional},
-    )
+    return [flat[name] for name in required], {name: flat[name] for name in optional}
 
 
 def _holds_tensor(item: Any) -> bool:
