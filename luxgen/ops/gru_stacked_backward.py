@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from luxgen.ops.dropout import DropoutState, dropout
+from luxgen.ops.dropout import DropoutState
+from luxgen.ops.dropout_backward import dropout_backward, dropout_saved
 from luxgen.ops.recurrent_backward import gru_backward, gru_saved
 from luxgen.ops.types import Array
 
@@ -117,8 +118,7 @@ def stacked_gru_dropout_saved(
     hs, saved, masks = [], [], []
     for k in range(num_layers):
         if k > 0:
-            mask, st = dropout(np.ones_like(x), st, p=p)
-            x = x * mask
+            (x, mask), st = dropout_saved(x, st, p=p)
             masks.append(mask)
         weights = ps[k * size : (k + 1) * size]
         rows = slice(2 * k, 2 * k + 2) if bidirectional else slice(k, k + 1)
@@ -139,9 +139,10 @@ def stacked_gru_backward(
     saved: Any,
     ps: tuple[Array, ...],
     d_h: Array | None = None,
-    masks: list[Array] | None = None,
+    masks: list[Array | None] | None = None,
     *,
     num_layers: int,
+    p: float = 0.0,
     bias: bool = True,
     batch_first: bool = False,
     bidirectional: bool = False,
@@ -162,7 +163,7 @@ def stacked_gru_backward(
         else:
             d, dh, d_weights = gru_backward(d, saved[k], weights, last, bias=bias)
         if masks is not None and k > 0:
-            d = d * masks[k - 1]
+            d = dropout_backward(d, masks[k - 1], p=p)
         d_hs.append(dh)
         d_ps.append(d_weights)
     if batch_first and d.ndim == 3:

@@ -40,6 +40,7 @@ def layers(name: str, nonlinearity: str = "tanh") -> Vjp:
         variant = f"{name}_saved"
         if dropping and g.op.state is not None:
             saved = g.save_parts(variant, "saved", "masks")
+            args["p"] = g.arg("dropout")
         else:
             saved = {"saved": g.save(variant)}
         start = Value(OPAQUE) if hx is None else like(hx)

@@ -91,7 +91,7 @@ class Row:
 
     def save_parts(self, variant: str, *names: str) -> dict[str, Term]:
         """Like `save` for a variant that saves a tuple: its elements by name."""
-        parts = {name: Value(OPAQUE) for name in names}
+        parts = {name: Value(OPAQUE, names=(name,)) for name in names}
         self.op.name = variant
         self.op.result = (self.op.result, tuple(parts.values()))
         return {name: Term(value, self.tape) for name, value in parts.items()}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from luxgen.ir.values import Value
 
 _BUILTINS = frozenset(dir(builtins))
+_NO_ARRAYS = ("opaque", "tree")  # values of these dtypes are of types of their own
 
 
 def snake(name: str) -> str:
@@ -59,25 +60,32 @@ class Names:
         self.reserved = frozenset(reserved)
         self._spans: dict[str, list[tuple[int, int]]] = {}
         self._numbered: dict[str, str] = {}  # x1: x
+        self._owners: dict[str, Value] = {}  # of names that hold no arrays
         self.chosen: dict[Value, str] = {}
 
     def give(self, value: Value, wanted: list[str], span: tuple[int, int]) -> str:
         """The first wanted name that is free over `span`, else a numbered one."""
         candidates = [safe(n, self.reserved) for n in wanted] or ["x"]
         for name in candidates:
-            if self._free(name, span):
+            if self._free(name, value, span):
                 return self._take(value, name, span)
         base, count = self._numbered.get(candidates[0], candidates[0]), 1
-        while not self._free(f"{base}{count}", span):
+        while not self._free(f"{base}{count}", value, span):
             count += 1
         self._numbered[f"{base}{count}"] = base
         return self._take(value, f"{base}{count}", span)
 
-    def _free(self, name: str, span: tuple[int, int]) -> bool:
-        low, high = span
-        return all(high <= a or low >= b for a, b in self._spans.get(name, []))
+    def _free(self, name: str, value: Value, span: tuple[int, int]) -> bool:
+        if self._owners.get(name, value) is not value:
+            return False
+        spans, (low, high) = self._spans.get(name, []), span
+        if value.dtype in _NO_ARRAYS and spans:
+            return False  # one name holds one type
+        return all(high <= a or low >= b for a, b in spans)
 
     def _take(self, value: Value, name: str, span: tuple[int, int]) -> str:
+        if value.dtype in _NO_ARRAYS:
+            self._owners[name] = value
         self._spans.setdefault(name, []).append(span)
         self.chosen[value] = name
         return name

@@ -291,6 +291,8 @@ class Schedule:
                 first = next((a for a in read if isinstance(a, Value)), None)
                 name = first and self.names.chosen.get(self.groups.find(first))
                 wanted += [name] if name else []
+        if wanted and all(v.dtype == "opaque" for v in group):
+            return wanted
         return [*wanted, "x", "y", "z"]
 
     def name(self, value: Value) -> str | None:
