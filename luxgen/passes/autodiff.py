@@ -509,8 +509,8 @@ class _Reverse:
 def _last(path: Path) -> str:
     """A name for what is at `path`: `layer1_0` for an element of a container."""
     named = [k for k, p in enumerate(path) if p != "*" and not p.isdigit()]
-    rest = path[named[-1] :] if named else ("x",)
-    return "_".join(p for p in rest if p != "*")
+    rest = [p for p in (path[named[-1] :] if named else path) if p != "*"]
+    return "_".join(rest) if named else f"n{'_'.join(rest)}"
 
 
 def _overlaps(name: str, start: int, stop: int) -> bool:

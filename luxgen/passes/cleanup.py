@@ -1,6 +1,7 @@
 """Steps that change nothing, and steps whose results nobody reads, go.
 
 a = contiguous(x); b = view(a); c = add(b, 1); return b   ->   b = view(x); return b
+if training: y = join(x, x); return y                     ->   return x
 """
 
 from __future__ import annotations
@@ -56,8 +57,21 @@ def _forward(function: Function, copies: frozenset[str]) -> None:
             source = item.args.get("input")
             if getattr(source, "dtype", None) == item.result.dtype:
                 same[item.result] = source
-    if not same:
-        return
+    if same:
+        _read_instead(function, same)
+    joined = {
+        value: a
+        for item in items_in(function.body)
+        if isinstance(item, Branch)
+        for value, a, b in item.joins
+        if a is b and isinstance(a, Value) and type(value) is Value
+    }
+    if joined:  # one value on both sides: nothing is joined
+        _read_instead(function, joined)
+
+
+def _read_instead(function: Function, same: dict[Value, Arg]) -> None:
+    """Read what each value in `same` is the same as, and drop its step."""
 
     def visit(arg: Arg) -> Arg:
         if isinstance(arg, Dim):
@@ -81,6 +95,9 @@ def _forward(function: Function, copies: frozenset[str]) -> None:
         id(i) for i in items_in(function.body) if isinstance(i, Op) and i.result in same
     }
     _remove(function.body, gone)
+    for item in items_in(function.body):
+        if isinstance(item, Branch):
+            item.joins = [j for j in item.joins if j[0] not in same]
 
 
 def _remove(items: list[Item], gone: set[int]) -> None:

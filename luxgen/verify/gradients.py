@@ -84,7 +84,8 @@ def _pulled_back(
     y, _, pullback = module.vjp(*ours[0], ps, st, **ours[1])
     *dxs, dps = pullback(_mapped(y, cotangent))
     found: dict[str, Any] = dict(_inputs(model, call, dxs))
-    return found | module.state_dict(dps, st)
+    found |= module.state_dict(dps, st)
+    return found
 
 
 def _wide(tree: Any) -> Any:

@@ -76,7 +76,10 @@ class Schedule:
         self.ready = {}
         children: dict[Path, list[Arg]] = {}
         for path, d in (pullback.ps or {}).items():
-            children.setdefault(path[:1], []).append(d)
+            if len(path) < 2 or ":" in path[1]:  # written where they are returned
+                self._use(d, self._clock, block)
+            else:
+                children.setdefault(path[:1], []).append(d)
         for child, found in children.items():
             made = [self._made(v) for v in found if isinstance(v, Value)]
             at = max([*made, self.middle])
@@ -284,6 +287,8 @@ class Schedule:
                 return named
             if any(self.defined.get(v, (0, 0))[0] > self.middle for v in group):
                 return [*wanted, "d", "d_x", "d_y"]
+        if wanted and any(v.dtype in ("pullback", "tape", "opaque") for v in group):
+            return wanted
         if not wanted:
             for value in group:
                 maker = self.maker.get(value)
