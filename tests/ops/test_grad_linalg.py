@@ -74,7 +74,7 @@ def test_solve_triangular(dtype: torch.dtype, upper: bool, unitriangular: bool) 
     a = good(2, 3, 3, dtype=dtype)
     b = torch.randn(2, 3, 4, dtype=dtype, requires_grad=True)
     check_vjp(torch.linalg.solve_triangular, a, b, **options)
-    b = torch.randn(4, 3, dtype=dtype, requires_grad=True)
+    b = torch.randn(1, 4, 3, dtype=dtype, requires_grad=True)
     check_vjp(torch.linalg.solve_triangular, a, b, left=False, **options)
 
 
