@@ -29,7 +29,7 @@ def quantile_places(
     n = x.shape[-1]
     nans = np.isnan(x).sum(axis=-1, keepdims=True)
     last = np.maximum(n - nans, 1) - 1 if ignore_nan else np.full_like(nans, n - 1)
-    rank = np.asarray(q, np.float64).reshape(-1) * last
+    rank = np.asarray(q, x.dtype).reshape(-1) * last.astype(x.dtype)  # rounds as torch
     if not ignore_nan:
         rank = np.where(nans > 0, n - 1, rank)
     if interpolation == "lower":

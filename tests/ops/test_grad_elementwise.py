@@ -11,6 +11,7 @@ import torch
 from luxgen.frontends.bind import bind
 from luxgen.passes.vjp import vjps
 from tests.ops.gradcheck import check_vjp
+from tests.semantics.gradients import agree
 
 T = torch.Tensor
 NAN, INF = float("nan"), float("inf")
@@ -208,6 +209,24 @@ def test_casts_to_integers_have_no_row() -> None:
 @pytest.mark.parametrize("name", ["detach", "data"])
 def test_gradients_end(name: str) -> None:
     assert vjps()[name].__name__ == "zero"
+
+
+class Overwrites(torch.nn.Module):
+    """In-place forms: they arrive as ops of what was there and what replaces it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row = torch.nn.Parameter(torch.randn(4))
+        self.number = torch.nn.Parameter(torch.randn(()))
+
+    def forward(self, x: T) -> T:
+        y = (2 * x).copy_(self.row)
+        z = (3 * x).fill_(self.number)
+        return x.exp() + y * z + (x * self.row).zero_()
+
+
+def test_overwriting_cuts_the_old_value() -> None:
+    agree(Overwrites(), torch.randn(3, 4))
 
 
 def test_text() -> None:
