@@ -199,3 +199,23 @@ def test_a_named_loss_of_several_outputs() -> None:
     ts = luxgen.TrainState(layer, *luxgen.setup(0, layer), luxgen.SGD())
     with pytest.raises(InputError, match="mse takes one array, .* returns a tuple"):
         luxgen.single_train_step(ts, "mse", (normals(4, 5, 2), normals(4, 5, 3)))
+
+
+@pytest.mark.parametrize("make", [FromTorchAdaptor(preserve_ps_st=True), TorchLayer])
+def test_the_state_goes_along(make: Any) -> None:
+    """Running statistics after three steps are those of torch."""
+    torch.manual_seed(0)
+    twin = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    layer = make(twin)
+    ts = luxgen.TrainState(layer, *luxgen.setup(0, layer), luxgen.SGD(lr=0.1))
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    for seed in range(3):
+        x, target = normals(6, 2, seed=seed), normals(6, 3, seed=seed + 100)
+        *_, ts = luxgen.single_train_step(ts, "mse", (x, target))
+        optimizer.zero_grad()
+        F.mse_loss(twin(torch.from_numpy(x)), torch.from_numpy(target)).backward()
+        optimizer.step()
+    held = layer.state_dict(ts.parameters, ts.states)
+    assert held["1.num_batches_tracked"] == 3
+    for name, buffer in twin.named_buffers():
+        np.testing.assert_allclose(held[name], buffer, rtol=1e-4, atol=1e-5)
