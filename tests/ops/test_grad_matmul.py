@@ -154,4 +154,16 @@ def test_chains(dtype: torch.dtype) -> None:
     for count in (2, 3, 4):
         factors = [leaf(*shape, dtype=dtype) for shape in shapes[:count]]
         check_vjp(torch.chain_matmul, *factors)
+        check_vjp(torch.linalg.multi_dot, factors)
     check_vjp(torch.chain_matmul, leaf(3, 4, dtype=dtype))
+    vectors = [leaf(*s, dtype=dtype) for s in ((4,), (4, 2), (2, 6), (6,))]
+    check_vjp(torch.linalg.multi_dot, vectors)
+    check_vjp(torch.linalg.multi_dot, vectors[1:])
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((2, 3), (4, 5)), ((3,), (4, 5)), ((2, 3, 1), (4,)), ((), (3,))]
+)
+def test_kron(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    for dtype in (torch.float32, torch.complex64):
+        check_vjp(torch.kron, leaf(*a, dtype=dtype), leaf(*b, dtype=dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from luxgen.ir.values import Value
 from luxgen.passes.vjp.linear import summed_product
 from luxgen.passes.vjp.row import Cotangents, NoGradient, Row, Vjp
 from luxgen.passes.vjp.terms import Shape, Term
@@ -127,20 +128,32 @@ def one_factor(
     return found.permute(tuple(order.index(k) for k in range(ndim)))
 
 
-def chain_matmul(g: Row) -> Cotangents:
+def chain(name: str) -> Vjp:
     """a @ b @ c ...: from the left to the right, and back."""
-    given = g.op.args["matrices"]
-    if len(given) == 1 and isinstance(given[0], (tuple, list)):
-        given = given[0]
-    terms = [Term(arg, g.tape) for arg in given]
-    products: list[Term] = []  # of the factors to the left of each but the first
-    for term in terms[:-1]:
-        products.append(products[-1] @ term if products else term)
-    d, found = g.d, []
-    for left, term in zip(reversed(products), reversed(terms[1:]), strict=True):
-        d, of_term = factors(d, left, term)
-        found.append(of_term)
-    return {"matrices": (d, *reversed(found))}
+
+    def row(g: Row) -> Cotangents:
+        given = g.op.args[name]
+        if len(given) == 1 and isinstance(given[0], (tuple, list)):
+            given = given[0]
+        terms = [Term(arg, g.tape) for arg in given]
+        products: list[Term] = []  # of the factors to the left of each but the first
+        for term in terms[:-1]:
+            products.append(products[-1] @ term if products else term)
+        d, found = g.d, []
+        for left, term in zip(reversed(products), reversed(terms[1:]), strict=True):
+            d, of_term = factors(d, left, term)
+            found.append(of_term)
+        return {name: (d, *reversed(found))}
+
+    return row
+
+
+def kron(g: Row) -> Cotangents:
+    a, b = g["input"], g["other"]
+    results = tuple(Value(g.d.dtype, t.shape, t.witness) for t in (a, b))
+    args = {"d": g.d, "input": a.conj(), "other": b.conj()}
+    of_a, of_b = g.tape.emit("kron_backward", args, results)
+    return {"input": of_a, "other": of_b}
 
 
 VJP: dict[str, Vjp] = {
@@ -159,5 +172,7 @@ VJP: dict[str, Vjp] = {
     "addbmm": added("batch1", "batch2"),
     "baddbmm": added("batch1", "batch2"),
     "tensordot": tensordot,
-    "chain_matmul": chain_matmul,
+    "chain_matmul": chain("matrices"),
+    "linalg_multi_dot": chain("tensors"),
+    "kron": kron,
 }
