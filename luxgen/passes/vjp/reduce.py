@@ -11,13 +11,15 @@ LAST = ("mode", "kthvalue")  # without dim they take the last one
 
 
 def dims_of(g: Row) -> tuple[int, ...] | None:
-    """The dims that are reduced, none of them negative; None for all."""
+    """The dims that are reduced, none of them negative; None for all and none left."""
     dim, ndim = g.const("dim"), g["input"].ndim
     if dim is None and g.op.name in LAST:
         dim = -1
     if dim is None or dim in ((), []) or ndim == 0:
         return None
     given = (dim,) if isinstance(dim, int) else dim
+    if len(given) == ndim and not g.const("keepdim", False):
+        return None
     return tuple(sorted(d % ndim for d in given))
 
 
@@ -78,11 +80,12 @@ def picked(g: Row) -> Cotangents:
     x = g["input"]
     if x.ndim == 0:
         return {"input": g.d}
-    src, index = kept(g, g.d), kept(g, g.outs[1])
-    dim = dims_of(g) or (x.ndim - 1,)
+    src, index, dim = g.d, g.outs[1], g.const("dim", -1) % x.ndim
+    if not g.const("keepdim", False):
+        src, index = src.unsqueeze(dim), index.unsqueeze(dim)
     return {
         "input": g.tape.op(
-            "scatter", like=x, input=x.zeros_like(), dim=dim[0], index=index, src=src
+            "scatter", like=x, input=x.zeros_like(), dim=dim, index=index, src=src
         )
     }
 
