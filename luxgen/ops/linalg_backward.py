@@ -1,11 +1,11 @@
 """Backward passes of linear algebra, from the cotangent d."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from luxgen.ops.elementwise import sgn
-from luxgen.ops.linalg import matrix_exp
 from luxgen.ops.types import Array
 
 
@@ -45,12 +45,20 @@ def matrix_power_backward(d: Array, x: Array, n: int) -> Array:
 
 
 def matrix_exp_backward(d: Array, x: Array) -> Array:
-    """The derivative in direction d: a block of the exponential of [[x, d], [0, x]]."""
-    n = x.shape[-1]
+    """The derivative of matrix_exp's series and squarings at x^H, in direction d."""
     xh = adjoint(x)
-    above = np.concatenate((xh, d), axis=-1)
-    below = np.concatenate((np.zeros_like(xh), xh), axis=-1)
-    return matrix_exp(np.concatenate((above, below), axis=-2))[..., :n, n:]
+    size = np.abs(xh).sum(axis=-2).max(initial=0)
+    squarings = max(0, math.ceil(math.log2(size)) + 1) if size > 0 else 0
+    a, d_a = xh * 0.5**squarings, d * 0.5**squarings
+    y = one = np.eye(x.shape[-1], dtype=x.dtype)
+    d_y = np.zeros_like(d)
+    for k in range(16, 0, -1):
+        d_y = (d_a @ y + a @ d_y) / k
+        y = one + (a @ y) / k
+    for _ in range(squarings):
+        d_y = d_y @ y + y @ d_y
+        y = y @ y
+    return d_y
 
 
 def matrix_norm_backward(

@@ -11,6 +11,11 @@ Tensor = torch.Tensor
 NORMS = [None, "backward", "forward", "ortho"]
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 def t(*shape: int) -> Tensor:
     return torch.randn(shape, requires_grad=True)
 

@@ -13,6 +13,11 @@ Tensor = torch.Tensor
 at = torch.tensor
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 def t(*shape: int) -> Tensor:
     return torch.randn(shape, requires_grad=True)
 

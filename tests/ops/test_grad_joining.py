@@ -6,6 +6,11 @@ import torch
 from tests.ops.gradcheck import check_vjp
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 def t(*shape: int) -> torch.Tensor:
     return torch.randn(shape, requires_grad=True)
 

@@ -21,6 +21,11 @@ from tests.ops.opcheck import compare
 Tensor = torch.Tensor
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 def t(*shape: int) -> Tensor:
     return torch.randn(shape, requires_grad=True)
 

@@ -13,6 +13,11 @@ from tests.ops.gradcheck import check_vjp
 Tensor = torch.Tensor
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 def t(*shape: int) -> Tensor:
     return torch.randn(shape, requires_grad=True)
 

@@ -1,8 +1,14 @@
 """VJP rows of sorting against torch.autograd."""
 
+import pytest
 import torch
 
 from tests.ops.gradcheck import check_vjp
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
 
 
 def t(*shape: int) -> torch.Tensor:
