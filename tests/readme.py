@@ -35,7 +35,11 @@ def _source(what: str) -> str:
     place, _, *names = what.split()
     path = ROOT / place
     if path.is_dir():
-        path = next(p for p in sorted(path.glob("*.py")) if p.name != "model.py")
+        path = next(
+            p
+            for p in sorted(path.glob("*.py"))
+            if p.name != "model.py" and not p.stem.endswith("_train")
+        )
     text = path.read_text()
     nodes = {
         n.name: n
@@ -57,7 +61,11 @@ def _command(command: str) -> str:
 def _lines() -> str:
     rows = ["| case | model.py | module |", "|---|---|---|"]
     for folder in sorted(p for p in (ROOT / "golden").iterdir() if p.is_dir()):
-        module = next(p for p in sorted(folder.glob("*.py")) if p.name != "model.py")
+        module = next(
+            p
+            for p in sorted(folder.glob("*.py"))
+            if p.name != "model.py" and not p.stem.endswith("_train")
+        )
         counts = [
             len(p.read_text().splitlines()) for p in (folder / "model.py", module)
         ]

@@ -20,6 +20,16 @@ from luxgen.verify.reference import run_torch, to_numpy
 ROOT = Path(__file__).resolve().parents[2] / "golden"
 NAMES = sorted(p.name for p in ROOT.iterdir() if p.is_dir())
 SEED = 1234
+# Cases that have a second module, with gradients: the options it is made with.
+TRAINED: dict[str, dict[str, Any]] = {
+    "gpt": {"loss": "cross_entropy"},
+    "gru_policy": {"grad": True},
+    "lenet5": {"loss": "cross_entropy"},
+    "lstm_lm": {"grad": True},
+    "mlp": {"loss": "cross_entropy"},
+    "resnet": {"loss": "cross_entropy"},
+    "vae": {"grad": True},
+}
 UPDATE = "python -m tests.golden.update"
 
 
@@ -41,8 +51,17 @@ class Case:
         return self.folder / f"{stem}.py"
 
     @property
+    def trained(self) -> Path:
+        return self.module.with_stem(f"{self.module.stem}_train")
+
+    @property
     def files(self) -> set[str]:
-        return {"model.py", self.module.name, "io.npz", "program.txt"}
+        more = {self.trained.name} if self.name in TRAINED else set()
+        return {"model.py", self.module.name, "io.npz", "program.txt"} | more
+
+    @property
+    def modules(self) -> list[Path]:
+        return [self.module, *([self.trained] if self.name in TRAINED else [])]
 
 
 def case(name: str) -> Case:
@@ -56,6 +75,12 @@ def case(name: str) -> Case:
 def generate(this: Case, *, check: bool = True) -> api.Generated:
     """The module as `luxgen transpile golden/<case>/model.py` makes it."""
     return api.transpile_file(this.loaded, this.inputs, verify=check)
+
+
+def generate_trained(this: Case, *, check: bool = True) -> api.Generated:
+    """The same with `--grad` or `--loss`."""
+    options = TRAINED[this.name]
+    return api.transpile_file(this.loaded, this.inputs, verify=check, **options)
 
 
 def seeded_model(this: Case) -> torch.nn.Module:

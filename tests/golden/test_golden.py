@@ -21,10 +21,12 @@ from tests.golden.cases import (
     NAMES,
     ROOT,
     SEED,
+    TRAINED,
     UPDATE,
     Case,
     case,
     generate,
+    generate_trained,
     seeded_model,
 )
 
@@ -38,6 +40,9 @@ def cached_case(name: str) -> Case:
 
 @cache
 def generated(name: str) -> Any:
+    """Of a case, or with "+" its module with gradients."""
+    if name.endswith("+"):
+        return generate_trained(cached_case(name[:-1]))
     return generate(cached_case(name))
 
 
@@ -83,6 +88,17 @@ def test_bytes(name: str) -> None:
             )
         )
         assert old == text, f"{diff[:4000]}\nto accept: {UPDATE} {name}"
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED))
+def test_bytes_with_gradients(name: str) -> None:
+    """The same of the module with gradients, which are torch.autograd's."""
+    this = cached_case(name)
+    made = generated(f"{name}+")
+    rows = {row.module: row for row in made.report.rows}
+    assert made.report.passed and rows["(gradients)"].passed
+    text, old = made.source, this.trained.read_text()
+    assert old == text, f"to accept: {UPDATE} {name}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -180,19 +196,12 @@ def test_state_dict_loads_back_into_torch(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_imports_only_numpy_and_the_standard_library(name: str) -> None:
-    tree = ast.parse(cached_case(name).module.read_text())
-    roots = {
-        a.name.split(".")[0]
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Import)
-        for a in n.names
-    }
-    roots |= {
-        (n.module or "").split(".")[0]
-        for n in ast.walk(tree)
-        if isinstance(n, ast.ImportFrom)
-    }
-    assert roots - {"numpy"} <= set(sys.stdlib_module_names)
+    for path in cached_case(name).modules:
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+        names += [n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)]
+        roots = {name.split(".")[0] for name in names}
+        assert roots - {"numpy"} <= set(sys.stdlib_module_names)
 
 
 @pytest.mark.parametrize("name", sorted(LINES))
@@ -206,7 +215,7 @@ def test_about_as_long_as_the_source(name: str) -> None:
 
 def test_clean_python() -> None:
     """ruff (format and lint) and mypy --strict over every generated module."""
-    modules = [str(cached_case(name).module) for name in NAMES]
+    modules = [str(p) for name in NAMES for p in cached_case(name).modules]
     for command in (
         ["ruff", "format", "--check", "--isolated", "--line-length=88", *modules],
         [
@@ -240,8 +249,9 @@ def test_clean_python() -> None:
 def test_same_bytes_under_any_hash_seed(seed: str, tmp_path: Path) -> None:
     script = (
         "import json, sys, hashlib\n"
-        "from tests.golden.cases import NAMES, case, generate\n"
+        "from tests.golden.cases import NAMES, TRAINED, case, generate, generate_trained\n"
         "made = {n: generate(case(n), check=False) for n in NAMES}\n"
+        "made |= {n + '+': generate_trained(case(n), check=False) for n in TRAINED}\n"
         "texts = {n: [g.source.split('NOT VERIFIED')[0][:60], g.program, g.source.split('\"\"\"', 1)[1]]"
         " for n, g in made.items()}\n"
         "print(json.dumps({n: hashlib.sha256(repr(t).encode()).hexdigest() for n, t in texts.items()}))\n"
@@ -255,7 +265,7 @@ def test_same_bytes_under_any_hash_seed(seed: str, tmp_path: Path) -> None:
     found = json.loads(done.stdout.splitlines()[-1])
     import hashlib
 
-    for name in NAMES:
+    for name in [*NAMES, *(f"{n}+" for n in TRAINED)]:
         made = generated(name)
         text = [made.source[:60], made.program, made.source.split('"""', 1)[1]]
         assert found[name] == hashlib.sha256(repr(text).encode()).hexdigest(), name

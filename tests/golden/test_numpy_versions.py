@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.golden.cases import NAMES, SEED, case
+from tests.golden.cases import NAMES, SEED, TRAINED, case
 
 OLDEST = "1.26.4"
 _SCRIPT = """
@@ -17,6 +17,7 @@ import importlib.util, json, sys
 import numpy as np
 assert np.__version__ == sys.argv[1] and "torch" not in sys.modules
 worst = {}
+trained = json.loads(sys.argv[4])
 for name, path, io_path in json.loads(sys.argv[2]):
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
@@ -47,6 +48,19 @@ for name, path, io_path in json.loads(sys.argv[2]):
             if mode == "testmode":
                 scale = max(np.abs(want).max(), 1e-6)
                 worst[name] = max(worst.get(name, 0), float(np.abs(array - want).max() / scale))
+    if name in trained:
+        spec = importlib.util.spec_from_file_location(name + "_train", trained[name])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name + "_train"] = module
+        spec.loader.exec_module(module)
+        ps, st = module.setup(int(sys.argv[3]))
+        y, st, pullback = module.vjp(*args, ps, st)
+        dy = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+        if name == "lstm_lm":
+            dy = (np.ones_like(y[0]), tuple(map(np.ones_like, y[1])))
+        *dxs, dps = pullback(dy)
+        for d in (*dxs, *module.leaves(dps)):
+            assert d is None or d.dtype == np.float32 and np.isfinite(d).all(), name
 print(json.dumps(worst))
 """
 
@@ -65,12 +79,14 @@ def test_oldest_numpy(tmp_path: Path) -> None:
         str(target),
     ]
     subprocess.run([*pip, f"numpy=={OLDEST}"], check=True)
+    trained = {n: str(case(n).trained) for n in TRAINED}
     cases = [
         (name, str(case(name).module), str(case(name).folder / "io.npz"))
         for name in NAMES
     ]
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _SCRIPT, OLDEST, json.dumps(cases), str(SEED)],
+        [sys.executable, "-S", "-c", _SCRIPT, OLDEST, json.dumps(cases), str(SEED),
+         json.dumps(trained)],
         capture_output=True, text=True, env={"PYTHONPATH": str(target)}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

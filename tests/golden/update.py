@@ -9,7 +9,14 @@ import sys
 import numpy as np
 
 from luxgen.files import write_atomic
-from tests.golden.cases import NAMES, case, generate, torch_io
+from tests.golden.cases import (
+    NAMES,
+    TRAINED,
+    case,
+    generate,
+    generate_trained,
+    torch_io,
+)
 
 
 def main(names: list[str]) -> int:
@@ -25,6 +32,8 @@ def main(names: list[str]) -> int:
         write_atomic(this.folder / "io.npz", buffer.getvalue())
         write_atomic(this.folder / "program.txt", made.program)
         write_atomic(this.module, made.source)
+        if name in TRAINED:
+            write_atomic(this.trained, generate_trained(this).source)
         for extra in sorted(
             {p.name for p in this.folder.iterdir()} - this.files - {"__pycache__"}
         ):
