@@ -139,7 +139,8 @@ def transpile_file(
     job = _Job(model, args, kwargs, name or loaded.name, init)
     job.asked = _asked(inputs)
     job.grad, job.loss = grad or loss is not None, loss
-    job.header = _file_header(loaded, verify)
+    options = f" --loss {loss}" if loss else " --grad" if grad else ""
+    job.header = _file_header(loaded, verify, options)
     made = job.run(verify, progress)
     if weights is None:  # random: setup makes them again, but for what it can't
         made.weights = {n: w for n, w in made.weights.items() if n in made.stored}
@@ -293,7 +294,7 @@ def _live_header(model: nn.Module) -> Header:
 _SHOWN_NAME = 200
 
 
-def _file_header(loaded: Loaded, verified: bool) -> Header:
+def _file_header(loaded: Loaded, verified: bool, options: str) -> Header:
     path = loaded.path.resolve()
     root = next(
         (p for p in path.parents if (p / "pyproject.toml").is_file()), path.parent
@@ -301,7 +302,7 @@ def _file_header(loaded: Loaded, verified: bool) -> Header:
     shown = path.relative_to(root).as_posix()
     digest = hashlib.sha256(_syntax(loaded.source_text).encode()).hexdigest()[:12]
     source = f"{shown}::{loaded.symbol} (ast {digest})"
-    return Header(source, f"luxgen transpile {shown}", verified)
+    return Header(source, f"luxgen transpile {shown}{options}", verified)
 
 
 def _syntax(source: str) -> str:

@@ -59,7 +59,7 @@ for name, path, io_path in json.loads(sys.argv[2]):
         if name == "lstm_lm":
             dy = (np.ones_like(y[0]), tuple(map(np.ones_like, y[1])))
         *dxs, dps = pullback(dy)
-        for d in (*dxs, *module.leaves(dps)):
+        for d in (*module.leaves(tuple(dxs)), *module.leaves(dps)):
             assert d is None or d.dtype == np.float32 and np.isfinite(d).all(), name
 print(json.dumps(worst))
 """
