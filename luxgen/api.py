@@ -275,7 +275,9 @@ def _drawn_anew(model: nn.Module) -> nn.Module:
         for t in tensors_in(plain_attributes(m))
         if not t.is_leaf  # deepcopy refuses it, as old weight_norm's weight
     )
-    fresh = copy.deepcopy(model, {id(t): t.detach().clone() for t in computed})
+    # buffers too: a deepcopy of theirs goes by bytes, which no trace follows
+    held = (*computed, *model.buffers())
+    fresh = copy.deepcopy(model, {id(t): t.detach().clone() for t in held})
     for module in fresh.modules():
         for method in ("reset_parameters", "_reset_parameters"):
             reset = getattr(module, method, None)

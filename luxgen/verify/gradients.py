@@ -15,6 +15,7 @@ from torch import nn
 
 from luxgen.frontends.structure import tensors_in
 from luxgen.verify.compare import NONE, Difference, compare
+from luxgen.verify.recorder import Drawn
 from luxgen.verify.reference import (
     given_draws,
     in_double,
@@ -32,7 +33,7 @@ def compare_gradients(
     call: tuple[tuple[Any, ...], dict[str, Any]],
     ours: tuple[list[Any], dict[str, Any]],
     trees: tuple[Any, Any],
-    drawn: list[tuple[str, Any]],
+    drawn: list[Drawn],
     *,
     training: bool,
 ) -> Difference:
@@ -177,7 +178,7 @@ def _autograd(
     model: nn.Module,
     call: tuple[Any, Any],
     cotangents: list[Any],
-    drawn: list[tuple[str, Any]],
+    drawn: list[Drawn],
     *,
     training: bool,
     double: bool,

@@ -36,6 +36,8 @@ def probe(item: Item, expression: ast.expr) -> ast.expr:
     return ast.Call(ast.Name("probe_"), [owner, expression], [])
 
 
+Drawn = tuple[str, Any, Any]  # an op's name, its result, the state after it
+
 # Dropout inside these can't be handed to torch: it is off while comparing.
 _INNER = frozenset(
     {"lstm", "gru", "rnn", "multi_head_attention", "scaled_dot_product_attention"}
@@ -54,7 +56,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.results: list[tuple[str, Any]] = []
-        self.random: list[tuple[str, Any]] = []
+        self.random: list[Drawn] = []
         self.inner: set[bool] = set()  # inner dropout: does it ignore the mode?
         self._stack: list[tuple[str, dict[str, int]]] = [("", {})]
 
@@ -95,7 +97,8 @@ class Recorder:
         return value
 
     def draw(self, name: str, value: Any) -> Any:
-        self.random.append((name, value[0]))
+        if getattr(value[1], "training", True):  # else it drew nothing
+            self.random.append((name, *value))
         return value
 
 

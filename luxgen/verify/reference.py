@@ -17,6 +17,8 @@ from luxgen.frontends.fractional import with_samples
 from luxgen.frontends.running import unchanged
 from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.vocabulary import RANDOM
+from luxgen.verify.recorder import Drawn
+from luxgen.verify.redraw import redrawn
 
 Results = list[tuple[str, list[np.ndarray[Any, Any]]]]
 _MASKS = {"dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout"}
@@ -26,7 +28,7 @@ _HALVES = {torch.float16, torch.bfloat16, torch.float32}
 class _Given(TorchFunctionMode):
     """Random functions return what the generated module drew."""
 
-    def __init__(self, drawn: list[tuple[str, Any]]) -> None:
+    def __init__(self, drawn: list[Drawn]) -> None:
         super().__init__()
         self.drawn = iter(drawn)
 
@@ -44,11 +46,9 @@ class _Given(TorchFunctionMode):
         drawn = next(self.drawn, None)
         if drawn is None or drawn[0] != base:
             return func(*args, **kwargs)
-        value = torch.from_numpy(np.array(drawn[1]))
-        if base in _MASKS:
-            p = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
-            scale = 0.0 if p == 1 else 1 / (1 - p)
-            return args[0] * (value != 0) * scale
+        value = redrawn(func, args, kwargs, drawn)
+        if value is None:
+            value = torch.from_numpy(np.array(drawn[1]))
         if name.endswith("_"):
             return args[0].copy_(value)
         return value
@@ -95,7 +95,7 @@ def in_double() -> Iterator[None]:
         torch.set_default_dtype(default)
 
 
-def given_draws(drawn: list[tuple[str, Any]]) -> TorchFunctionMode:
+def given_draws(drawn: list[Drawn]) -> TorchFunctionMode:
     """Random functions return what the generated module drew."""
     return _Given(drawn)
 
@@ -176,7 +176,7 @@ def run_torch(
     kwargs: dict[str, Any],
     *,
     training: bool,
-    drawn: list[tuple[str, Any]],
+    drawn: list[Drawn],
     double: bool,
 ) -> tuple[Any, Results, dict[str, np.ndarray[Any, Any]]]:
     """Result (arrays in torch's structure), every module's results, buffers after."""

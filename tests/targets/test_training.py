@@ -87,7 +87,9 @@ def module(text: str, made: Training) -> types.ModuleType:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    section = environment.get_template("training.py.j2").render(training=made)
+    section = environment.get_template("training.py.j2").render(
+        training=made, frozen=""
+    )
     helpers = helper_texts(made.uses)
     source = "\n\n".join([text, section, *helpers.constants, *helpers.functions])
     name = "tests_training_module"

@@ -21,7 +21,6 @@ from luxgen.targets.numpy.body import Body
 from luxgen.targets.numpy.loop_reads import kinds_read
 from luxgen.targets.numpy.naming import safe
 
-
 # Ops worth not doing where nobody asks for the inputs' cotangents.
 COSTLY = frozenset({
     "matmul", *(f"conv{n}d_input_backward" for n in (1, 2, 3)),
