@@ -393,3 +393,16 @@ def test_finite_differences_agree() -> None:
         step[k] = 1e-5
         slope = (f(vec + step) - f(vec - step)) / 2e-5
         np.testing.assert_allclose(ours[k], slope, rtol=1e-6, atol=1e-8)
+
+
+def test_an_input_that_torch_cant_differentiate() -> None:
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor, target: Tensor) -> Tensor:
+            return F.soft_margin_loss(self.fc(x), target)
+
+    made = luxgen.transpile(Loss(), (torch.randn(2, 4), torch.ones(2, 3)), grad=True)
+    assert made.report.passed
