@@ -124,6 +124,7 @@ def test_defaults(run: Run, stub: Stub, folder: Path) -> None:
     assert stub["keep_weights"] is True
     assert stub["weights"] is None
     assert stub["name"] is None
+    assert stub["grad"] is False and stub["loss"] is None
     assert sorted(p.name for p in folder.iterdir()) == [
         *("lenet5.py", "lenet5.safetensors", "model.py")
     ]
@@ -137,7 +138,7 @@ def test_all_options(run: Run, stub: Stub, folder: Path) -> None:
         "model.py:LeNet5",
         *("--init", "hidden=9", "--input", "x: float32[n, 3]", "--target", "numpy"),
         *("-o", "out/mine.py", "--name", "Mine", "--weights", "w.npz"),
-        *("--no-weights", "--no-verify", "--quiet"),
+        *("--no-weights", "--no-verify", "--quiet", "--grad", "--loss", "mse"),
     )
     assert (status, err) == (0, "a line of the user's\n" * err.count("\n"))
     assert sorted(p.name for p in (folder / "out").iterdir()) == ["mine.py"]
@@ -147,6 +148,7 @@ def test_all_options(run: Run, stub: Stub, folder: Path) -> None:
     assert stub["verify"] is False
     assert stub["keep_weights"] is False
     assert list(stub["weights"]) == ["fc.bias"]
+    assert stub["grad"] is True and stub["loss"] == "mse"
 
 
 def test_configured(run: Run, stub: Stub, folder: Path) -> None:
@@ -155,11 +157,12 @@ def test_configured(run: Run, stub: Stub, folder: Path) -> None:
     (folder / "pyproject.toml").write_text(
         "[tool.luxgen.models.tiny]\nsource = 'model.py'\nname = 'Tiny'\n"
         "inputs = ['x: float32[n, 3]']\nverify = false\ntarget = 'numpy'\n"
-        "output = 'build/tiny.py'\nweights = 'w.npz'\ninit = {hidden = 2}\n"
+        "output = 'build/tiny.py'\ngrad = true\nloss = 'huber'\nweights = 'w.npz'\ninit = {hidden = 2}\n"
     )
     assert run("tiny")[0] == 0
     assert (folder / "build" / "tiny.py").exists()
     assert stub["name"] == "Tiny" and stub["verify"] is False
+    assert stub["grad"] is True and stub["loss"] == "huber"
     assert list(stub["weights"]) == ["a"]
     assert run("tiny", "-o", "here.py", "--name", "Other")[0] == 0
     assert (folder / "here.py").exists() and stub["name"] == "Other"
@@ -252,6 +255,7 @@ def test_verbose(run: Run) -> None:
         ["transpile"],
         ["transpile", "model.py", "--target", "fortran"],
         ["transpile", "model.py", "-q", "-v"],
+        ["transpile", "model.py", "--loss", "nonsense"],
         ["transpile", "model.py", "--unknown"],
     ],
 )

@@ -5,7 +5,9 @@ import argparse
 import luxgen
 
 TARGETS = ("numpy",)
-LOSSES = ("cross_entropy", "mse", "l1", "smooth_l1", "bce_with_logits", "nll", "huber", "none")  # fmt: skip
+LOSSES = (
+    "cross_entropy", "mse", "l1", "smooth_l1", "bce_with_logits", "nll", "huber", "none",
+)  # fmt: skip
 
 _DESCRIPTION = "Turn PyTorch models into standalone, readable, verified modules."
 _TRANSPILE = """\

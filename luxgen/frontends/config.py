@@ -15,7 +15,9 @@ from luxgen.frontends.source_file import display_path, split_target
 KEYS: dict[str, type | tuple[type, ...]] = {
     "source": str,  # "models/lenet.py" or "models/lenet.py:LeNet5"
     "init": (str, dict),  # as --init, or a table of keyword arguments
+    "grad": bool,
     "inputs": list,  # as --input, one string each
+    "loss": str,
     "name": str,
     "output": str,
     "target": str,

@@ -14,11 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from luxgen.cli import options as cli_options
 from luxgen.errors import InputError
 from luxgen.targets.numpy.format import ruff_format
 from luxgen.targets.numpy.specialise import helper_texts
 from luxgen.targets.numpy.training import (
     LOSSES,
+    NONE,
     Training,
     optimisers_text,
     training,
@@ -269,3 +271,7 @@ def test_optimisers_stand_alone() -> None:
         (np.ones(2),), (np.ones(2),), names["adam_init"]((np.ones(2),))
     )
     assert (ps[0] < 1).all()
+
+
+def test_the_command_line_knows_every_loss() -> None:
+    assert {*LOSSES, NONE} == set(cli_options.LOSSES)
