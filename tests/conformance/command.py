@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +29,6 @@ class Run:
     """One conformance run: what it goes over, and its limits."""
 
     title: str  # heading in RESULTS.md
-    command: str  # the module's name, and what it was told to do
     unit: str  # what a name stands for, in the plural
     names: Sequence[str]
     check: Callable[[str], list[Outcome]]
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace, job: Run) -> None:
         print(f"reasons by number of samples:\n{frequent_reasons(ordered)}")
     print(headline(ordered, job.unit))
     if options.write:
-        how = f"`python -m tests.conformance.{job.command} --write`"
+        module = sys.modules["__main__"].__spec__
+        told = shlex.join([getattr(module, "name", ""), *sys.argv[1:]])
+        how = f"`python -m {told}`"
         body = f"{headline(ordered, job.unit)} Made by {how}."
         write_section(RESULTS, job.title, f"{body}\n\n{markdown_table(ordered)}")

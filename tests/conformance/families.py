@@ -86,7 +86,6 @@ def main() -> None:
     ]
     job = Run(
         title="families",
-        command="families",
         unit="families",
         names=names,
         check=partial(outcomes_of, seconds=chosen.seconds, train=chosen.train),

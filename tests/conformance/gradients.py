@@ -53,6 +53,7 @@ def check_gradients(sample: Sample) -> str:
     Dropout probabilities are set to 0; what still draws random numbers is held against
     difference quotients of our own forward, whose draws the state fixes.
     """
+    _require_arrays(sample.args)
     notes: list[str] = []
     if is_random(sample):
         stop_dropout(sample.module)
@@ -81,6 +82,7 @@ def check_differences(sample: Sample) -> None:
     The sample is in float64. Where torch's own gradient isn't its difference quotient
     either (at a kink), TorchCannotRunError is raised.
     """
+    _require_arrays(sample.args)
     torchs = _autograd(sample)
     subject = _Subject.made(sample)
     found, dy = subject.gradients()
@@ -197,6 +199,7 @@ def _autograd(sample: Sample) -> Tensors:
     twin = copy.deepcopy(sample)
     wanted = _leaf_tensors(twin)
     out = _forward(twin)
+    _require_arrays(out)
     given = _flat(cotangents(to_numpy(out)))
     pairs = [
         (t, torch.from_numpy(d).to(t.dtype))
@@ -270,6 +273,15 @@ def _paired(dy: Any, y: Any) -> float:
     """The objective that dy is the gradient of."""
     pairs = zip(_flat(dy), _flat(y), strict=True)
     return sum(float(np.vdot(d, out).real) for d, out in pairs if d is not None)
+
+
+def _require_arrays(tree: Any) -> None:
+    """Raise where NumPy has no such tensors."""
+    for tensor in _tensors(tree):
+        if tensor.layout is not torch.strided:
+            raise MismatchError(f"NumPy has no arrays with the layout {tensor.layout}")
+        if tensor.dtype is torch.complex32:
+            raise MismatchError(f"NumPy has no {tensor.dtype}")
 
 
 def _inexact(item: Any) -> bool:

@@ -27,7 +27,7 @@ from tests.conformance.gradients import (
 )
 from tests.conformance.reference import Sample, TorchCannotRunError
 from tests.conformance.report import Outcome, failed, not_counted
-from tests.conformance.sample import check_sample
+from tests.conformance.sample import check_sample, warm_up
 from tests.conformance.workers import time_limit
 
 SAMPLES = 8  # per module and mode
@@ -148,7 +148,6 @@ def main() -> None:
     check = gradient_outcomes_of if chosen.grad else outcomes_of
     job = Run(
         title="module_db gradients" if chosen.grad else "module_db",
-        command="module_db --grad" if chosen.grad else "module_db",
         unit="modules",
         names=list(MODULES),
         check=partial(
@@ -157,6 +156,7 @@ def main() -> None:
         seconds=chosen.seconds * 2 * SAMPLES * len(dtypes),
         gigabytes=4,
     )
+    warm_up()
     run(chosen, job)
 
 

@@ -38,6 +38,7 @@ from tests.conformance.reference import (
     widened,
 )
 from tests.conformance.report import Outcome, failed, not_counted
+from tests.conformance.sample import warm_up
 from tests.conformance.workers import time_limit
 from tests.ops.opcheck import evaluate, lowered
 
@@ -207,13 +208,14 @@ def main() -> None:
     check = gradient_outcomes_of if chosen.grad else outcomes_of
     job = Run(
         title="op_db gradients" if chosen.grad else "op_db",
-        command="op_db --grad" if chosen.grad else "op_db",
         unit="operators",
         names=[n for n, i in OPS.items() if i.supports_autograd or not chosen.grad],
         check=partial(check, samples=samples, seconds=chosen.seconds),
         seconds=1800 if chosen.grad else chosen.seconds * 3 * SAMPLES,
         gigabytes=4,
     )
+    if chosen.grad:
+        warm_up()
     run(chosen, job)
 
 

@@ -29,7 +29,7 @@ def copied(item: Any) -> Any:
     """Own storage for every tensor, so that in-place calls harm no other use."""
     if isinstance(item, torch.Tensor):
         whole = item.layout is torch.strided  # with all that a view's base holds
-        return copy.deepcopy(item.detach()) if whole else item.clone()
+        return copy.deepcopy(item.detach()) if whole else item.detach().clone()
     if isinstance(item, list | tuple):
         values = [copied(v) for v in item]
         if hasattr(item, "_fields"):

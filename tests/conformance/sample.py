@@ -29,6 +29,13 @@ from tests.conformance.reference import (
 )
 
 
+def warm_up() -> None:
+    """Fill luxgen's caches once, before workers are forked that then have them."""
+    import luxgen
+
+    luxgen.transpile(torch.nn.Tanh(), torch.zeros(2, 3), grad=True, check=False)
+
+
 def check_sample(sample: Sample) -> str:
     """Raise where the generated module differs from torch; returns how it was judged.
 
