@@ -28,7 +28,7 @@ from luxgen.ir.program import (
     items_in,
     outs_of,
 )
-from luxgen.ir.values import Arg, Leaf, Node, Value
+from luxgen.ir.values import Arg, Either, Leaf, Node, Value
 from luxgen.passes.activity import (
     Activity,
     activities,
@@ -56,6 +56,9 @@ def differentiate(functions: list[Function]) -> tuple[list[Function], list[Refus
     made: dict[Function, Function] = {}
     refusals: dict[Refusal, None] = {}
     for function in functions:
+        if any(isinstance(part, Either) for part in parts(function.result)):
+            reason = f"{function.class_name}'s result has another structure in training"
+            refusals[(("", 0), reason, "return the same in both modes")] = None
         if found[function].useful or function is functions[-1]:
             reverse = _Reverse(function, found[function], made)
             made[function] = reverse.run()

@@ -406,3 +406,18 @@ def test_an_input_that_torch_cant_differentiate() -> None:
 
     made = luxgen.transpile(Loss(), (torch.randn(2, 4), torch.ones(2, 3)), grad=True)
     assert made.report.passed
+
+
+def test_a_result_of_another_structure_in_training_is_refused() -> None:
+    class Auxiliary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+            y = self.fc(x)
+            return (y, y.tanh()) if self.training else y
+
+    assert luxgen.transpile(Auxiliary(), (torch.randn(2, 4),)).report.passed
+    with pytest.raises(UnsupportedError, match="another structure in training"):
+        luxgen.transpile(Auxiliary(), (torch.randn(2, 4),), grad=True)

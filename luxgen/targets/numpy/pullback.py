@@ -267,13 +267,13 @@ class VjpBody(Body):
         pullback = self.function.pullback
         assert pullback is not None
         if self.function.name == "vjp" and not isinstance(self.function.result, Value):
-            self.line(f"def pullback(dy: Any{self._inputs()}) -> Any:")
+            self.line(f"def pullback(dy: Any{self._inputs()}) -> {self._kinds()}:")
             self.indent += 1
             self._take_apart(self.function.result)
         else:
             names = [self.schedule.name(v) or "_" for v in pullback.params]
             given = ", ".join(f"{n}: Array" for n in names)
-            self.line(f"def pullback({given}{self._inputs()}) -> Any:")
+            self.line(f"def pullback({given}{self._inputs()}) -> {self._kinds()}:")
             self.indent += 1
         self.shapes = lambda _: ""  # a cotangent has its value's
         self._emit_ready(self.schedule.middle)
@@ -281,6 +281,28 @@ class VjpBody(Body):
         self.line(f"return {', '.join(self._outs())}")
         self.indent -= 1
         self._return_with_pullback()
+
+    def _kinds(self) -> str:
+        """The type of what the pullback returns."""
+        pullback = self.function.pullback
+        assert pullback is not None
+        found = dict(zip(pullback.outs, pullback.results, strict=True))
+        if self.function.name != "vjp":
+            kinds = ["Array" for _ in pullback.results]
+        else:
+            required = (p.arg for p in self.function.params if p.required)
+            kinds = [self._kind(arg, found) for arg in required]
+        if self.function.name == "vjp" or pullback.ps:
+            kinds.append(self.class_names.get(self.access.tree("ps", ()), "Any"))
+        return kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
+
+    def _kind(self, arg: Arg, found: dict[Value, Arg]) -> str:
+        if not isinstance(arg, Value):
+            return "Any"
+        d = found.get(arg)
+        if d is None:
+            return "None"
+        return "Array | None" if d in self.lazy else "Array"
 
     def _inputs(self) -> str:
         return ", *, inputs: bool = True" if self.lazy else ""
