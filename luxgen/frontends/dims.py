@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any
@@ -221,7 +221,7 @@ def choose(
     kwargs: dict[str, Any],
     names: dict[tuple[int, int], str] | None = None,
 ) -> Sizes:
-    """Free sizes that the model runs with, each tried alone at three values."""
+    """Free sizes that the model runs with: each alone at three values, and together."""
     tensors = tensors_of(args, kwargs)
     large = _is_large(model, tensors)
     result = Sizes()
@@ -234,7 +234,7 @@ def choose(
     for group in groups:
         taken = {_steps(s) for s in result.free}
         group = sorted(group, key=lambda s: _steps(s) in taken)
-        size, error = _first_that_runs(model, args, kwargs, group)
+        size, error = _first_that_runs(model, args, kwargs, group, result.free)
         if size is not None:
             result.free.append(size)
         elif names is not None and error is not None:
@@ -252,14 +252,20 @@ def _steps(size: Size) -> tuple[int, int]:
 
 
 def _first_that_runs(
-    model: nn.Module, args: Any, kwargs: Any, group: list[Size]
+    model: nn.Module,
+    args: Any,
+    kwargs: Any,
+    group: list[Size],
+    free: Sequence[Size] = (),
 ) -> tuple[Size | None, Exception | None]:
-    """The first hypothesis with which the model runs at all three values."""
+    """The first hypothesis with which the model runs, also beside the sizes `free`."""
     error: Exception | None = None
     for size in group:
+        tries = [([size], k) for k in (0, 1, 2)]
+        tries += [([*free, size], k) for k in (1, 2) if free]
         error = next(
-            (e for k in (0, 1, 2)
-             if (e := runs(model, *resized(args, kwargs, [size], k))) is not None),
+            (e for sizes, k in tries
+             if (e := runs(model, *resized(args, kwargs, sizes, k))) is not None),
             None,
         )  # fmt: skip
         if error is None:

@@ -365,3 +365,12 @@ def test_partly_frozen_by_the_state() -> None:
     np.testing.assert_allclose(
         held["1.running_mean"], model[1].running_mean, rtol=1e-5, atol=1e-7
     )
+
+
+def test_sizes_that_are_free_alone_but_not_together() -> None:
+    class Rows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshape(5, -1).cumsum(1)
+
+    made = luxgen.transpile(Rows(), (torch.randn(10, 5),))
+    assert made.report.passed and any("=" in run for run in made.report.runs)
