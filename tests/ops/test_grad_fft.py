@@ -127,3 +127,18 @@ def test_istft_of_complex_signals() -> None:
     window = (torch.rand(8) + 0.5).requires_grad_()
     options = {"n_fft": 8, "window": window, "return_complex": True}
     check_vjp(torch.istft, c(2, 8, 6), onesided=False, **options)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("func", [torch.fft.hfft2, torch.fft.hfftn])
+def test_hermitian(func: Any, norm: str | None) -> None:
+    check_vjp(func, c(2, 4, 3), norm=norm)
+    check_vjp(func, c(2, 4, 3), s=(3, 7), dim=(0, 2), norm=norm)
+    check_vjp(func, t(4, 3), norm=norm)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("func", [torch.fft.ihfft2, torch.fft.ihfftn])
+def test_inverse_hermitian(func: Any, norm: str | None) -> None:
+    check_vjp(func, t(2, 4, 3), norm=norm)
+    check_vjp(func, t(2, 4, 6), s=(3, 5), dim=(0, 2), norm=norm)

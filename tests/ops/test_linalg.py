@@ -232,6 +232,16 @@ def test_fft(name: str, norm: str | None, dtype: torch.dtype) -> None:
     check(f, x, 12, 1, norm)
 
 
+@pytest.mark.parametrize("norm", [None, "forward", "ortho"])
+def test_hermitian_fft(norm: str | None) -> None:
+    x, real = torch.randn(2, 4, 3, dtype=torch.complex64), torch.randn(2, 4, 3)
+    for f, signal in ((torch.fft.hfft2, x), (torch.fft.ihfft2, real)):
+        check(f, signal, norm=norm)
+        check(f, signal, s=(3, 5), dim=(0, 2), norm=norm)
+    check(torch.fft.hfftn, x, norm=norm)
+    check(torch.fft.ihfftn, real, s=(3, 5), norm=norm)
+
+
 def test_fft_of_complex_and_integers() -> None:
     x = torch.randn(3, 8, dtype=torch.complex64)
     check(torch.fft.fft, x)

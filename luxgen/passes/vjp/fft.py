@@ -124,14 +124,14 @@ def irfft_back(g: Row, default: tuple[int, ...] | None, norm: str) -> Term:
     return fitted(g, back)
 
 
-def hfft(g: Row) -> Cotangents:
-    """irfft of the conjugate, scaled the other way round."""
-    return {"input": irfft_back(g, (-1,), norm_of(g)).conj()}
+def hermitian_to_real(default: tuple[int, ...] | None = (-1,)) -> Vjp:
+    """hfft and its relatives: irfft of the conjugate, scaled the other way round."""
+    return lambda g: {"input": irfft_back(g, default, norm_of(g)).conj()}
 
 
-def ihfft(g: Row) -> Cotangents:
-    """The conjugate of rfft, scaled the other way round."""
-    return {"input": rfft_back(g, g.d.conj(), (-1,), norm_of(g))}
+def hermitian_from_real(default: tuple[int, ...] | None = (-1,)) -> Vjp:
+    """ihfft and its relatives: the conjugate of rfft, scaled the other way round."""
+    return lambda g: {"input": rfft_back(g, g.d.conj(), default, norm_of(g))}
 
 
 def shift(inverse: str) -> Vjp:
@@ -195,8 +195,12 @@ VJP: dict[str, Vjp] = {
     "fft_irfft": to_real(),
     "fft_irfft2": to_real((-2, -1)),
     "fft_irfftn": to_real(None),
-    "fft_hfft": hfft,
-    "fft_ihfft": ihfft,
+    "fft_hfft": hermitian_to_real(),
+    "fft_hfft2": hermitian_to_real((-2, -1)),
+    "fft_hfftn": hermitian_to_real(None),
+    "fft_ihfft": hermitian_from_real(),
+    "fft_ihfft2": hermitian_from_real((-2, -1)),
+    "fft_ihfftn": hermitian_from_real(None),
     "fft_fftshift": shift("fft_ifftshift"),
     "fft_ifftshift": shift("fft_fftshift"),
     "fft_fftfreq": zero,

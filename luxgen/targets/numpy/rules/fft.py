@@ -10,6 +10,9 @@ from dataclasses import replace
 from luxgen.ir.values import Arg
 from luxgen.targets.numpy.rules.op import Op, Refused, Rule, helper
 
+# np.fft's norm for the transform the other way round; "" for its default.
+OTHER_NORM = {"backward": "forward", "forward": "", "ortho": "ortho"}
+
 
 def one(function: str) -> Rule:
     """Transforms along one axis: n, dim, norm."""
@@ -26,20 +29,38 @@ def several(function: str, default: tuple[int, ...] | None) -> Rule:
     """Transforms along several axes: s, dim, norm; `default` is torch's `dim`."""
 
     def rule(op: Op) -> str:
-        sizes = op.args.get("s")
-        axes = op.const("dim", default)
-        if axes is None and sizes is not None:
-            axes = tuple(range(-_length(sizes), 0))
-        text = ""
-        if sizes is not None:
-            text += f", {_sizes(sizes, axes)}"
-        if axes is not None and not (default == axes == (-2, -1)):
-            text += f", axes={(axes,) if isinstance(axes, int) else tuple(axes)}"
-        if op.has("norm"):
-            text += ", norm=norm"
-        return _cast(op, f"np.fft.{function}(input{text})")
+        norm = ", norm=norm" if op.has("norm") else ""
+        return _cast(op, f"np.fft.{function}(input{_axes(op, default)}{norm})")
 
     return rule
+
+
+def hermitian(function: str, default: tuple[int, ...] | None) -> Rule:
+    """hfftn by irfftn, ihfftn by rfftn: conjugated, scaled the other way round."""
+
+    def rule(op: Op) -> str:
+        norm = OTHER_NORM[op.const("norm", "backward") or "backward"]
+        options = _axes(op, default, short=False) + (f", norm={norm!r}" if norm else "")
+        if function.startswith("i"):
+            x = "input.conj()" if op.dtype("input").startswith("complex") else "input"
+            return _cast(op, f"np.fft.{function}({x}{options})")
+        return _cast(op, f"np.fft.{function}(input{options}).conj()")
+
+    return rule
+
+
+def _axes(op: Op, default: tuple[int, ...] | None, *, short: bool = True) -> str:
+    """`s` and `axes` of np.fft; `short`: its function has torch's default axes."""
+    sizes = op.args.get("s")
+    axes = op.const("dim", default)
+    if axes is None and sizes is not None:
+        axes = tuple(range(-_length(sizes), 0))
+    text = ""
+    if sizes is not None:
+        text += f", {_sizes(sizes, axes)}"
+    if axes is not None and not (short and default == axes == (-2, -1)):
+        text += f", axes={(axes,) if isinstance(axes, int) else tuple(axes)}"
+    return text
 
 
 def _length(sizes: Arg) -> int:
@@ -120,6 +141,10 @@ RULES: dict[str, Rule] = {
         f"fft_{name}": several(name, None)
         for name in ("fftn", "ifftn", "rfftn", "irfftn")
     },
+    "fft_hfft2": hermitian("irfftn", (-2, -1)),
+    "fft_hfftn": hermitian("irfftn", None),
+    "fft_ihfft2": hermitian("rfftn", (-2, -1)),
+    "fft_ihfftn": hermitian("rfftn", None),
     "fft_fftshift": shift("fftshift"),
     "fft_ifftshift": shift("ifftshift"),
     "fft_fftfreq": frequencies("fftfreq"),
