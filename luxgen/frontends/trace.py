@@ -361,6 +361,8 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         self, call: Call, args: dict[str, Any], out: Any, sources: list[torch.Tensor]
     ) -> None:
         record = Op(call.name, args, self._result(out), call.overload)
+        if call.name in ("as_strided", "as_strided_copy") and _is_whole(sources[0]):
+            args["contiguous"] = True  # its memory is its elements, row by row
         self._with_state(record)
         self._record(record)
         if call.name == "batch_norm":
@@ -442,6 +444,12 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         if names.is_user_code(direct) and self.stack:
             line = names.line_of(frame)
             self.scope.items.append(Guard(guard.dim, guard.outcome, line))
+
+
+def _is_whole(tensor: torch.Tensor) -> bool:
+    """Its memory holds its elements in order, and no others."""
+    held = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.is_contiguous() and held == tensor.numel()
 
 
 def trace(

@@ -65,9 +65,11 @@ def fill_diagonal(x: Array, fill_value: float) -> Array:
     return y
 
 
-def as_strided(x: Array, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    """Elements of x's memory, row by row, at steps of `stride` along each dim."""
-    place = np.zeros(size, np.int64)
+def as_strided(
+    x: Array, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int = 0
+) -> Array:
+    """Elements of x, row by row, at steps of `stride` along each dim."""
+    place = np.full(size, storage_offset)
     for index, step in zip(np.indices(size, sparse=True), stride, strict=True):
         place += index * step
     y: Array = x.reshape(-1)[place]

@@ -56,10 +56,14 @@ def gradient_backward(
 
 
 def as_strided_backward(
-    d: Array, x: Array, size: tuple[int, ...], stride: tuple[int, ...]
+    d: Array,
+    x: Array,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    storage_offset: int = 0,
 ) -> Array:
-    """Add up d by the place in x's memory that each element was read from."""
-    place = np.zeros(size, np.int64)
+    """Add up d by the place in x, row by row, that each element was read from."""
+    place = np.full(size, storage_offset)
     for index, step in zip(np.indices(size, sparse=True), stride, strict=True):
         place += index * step
     y = np.zeros(math.prod(x.shape), d.dtype)

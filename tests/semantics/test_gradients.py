@@ -421,3 +421,22 @@ def test_a_result_of_another_structure_in_training_is_refused() -> None:
     assert luxgen.transpile(Auxiliary(), (torch.randn(2, 4),)).report.passed
     with pytest.raises(UnsupportedError, match="another structure in training"):
         luxgen.transpile(Auxiliary(), (torch.randn(2, 4),), grad=True)
+
+
+def test_windows_by_strides() -> None:
+    class Windows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = (x * 2).contiguous()
+            n, t = y.shape
+            return y.as_strided((n, t - 2, 3), (t, 1, 1)).mean(-1)
+
+    agree(Windows(), torch.randn(3, 8))
+
+
+def test_strides_of_memory_in_another_order_are_refused() -> None:
+    class Columns(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.t().as_strided((2, 2), (1, 2))
+
+    with pytest.raises(UnsupportedError, match="memory layout"):
+        luxgen.transpile(Columns(), (torch.randn(4, 4),))

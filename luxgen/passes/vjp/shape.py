@@ -210,7 +210,7 @@ def gradient(g: Row) -> Cotangents:
 def as_strided(g: Row) -> Cotangents:
     """Elements that were read several times get the sum."""
     x = g["input"]
-    places = {"size": g.arg("size"), "stride": g.arg("stride")}
+    places = g.others("input", "contiguous")
     return {"input": g.tape.op("as_strided_backward", like=x, d=g.d, input=x, **places)}
 
 

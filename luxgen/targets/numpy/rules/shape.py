@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from luxgen.ir.values import Arg, Leaf
@@ -295,8 +296,9 @@ def diff(op: Op) -> str:
 
 def as_strided(op: Op) -> str:
     """Of a tensor that the tracer knows as contiguous; nothing else is known here."""
-    if op.args.get("contiguous") and not op.args.get("storage_offset"):
-        return "as_strided(input, size, stride)"
+    if op.args.get("contiguous"):
+        given = {n: v for n, v in op.args.items() if n != "contiguous"}
+        return helper(replace(op, args=given), "as_strided")
     raise Refused(
         f"{op.name} reads a tensor's memory layout, which NumPy doesn't share",
         "write it with indexing, unfold or expand",
