@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import luxgen
+from tests.benchmarks.models import digits_net
 
 EPOCHS = 12
 BATCH = 64
@@ -37,22 +38,15 @@ np.save("logits.npy", logits)
 """
 
 
-class DigitsNet(nn.Module):
-    """A small convnet for 8x8 grey images with what training usually needs."""
+class DigitsNet(digits_net.DigitsNet):
+    """The benchmark's convnet, with the dropout that training usually has."""
 
-    def __init__(self, num_classes: int = 10) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(32)
         self.drop = nn.Dropout(0.25)
-        self.fc = nn.Linear(32 * 2 * 2, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
-        x = F.max_pool2d(F.relu(self.bn2(self.conv2(x))), 2)
-        return self.fc(self.drop(torch.flatten(x, 1)))
+        return self.fc(self.drop(self.features(x)))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ os.environ.update(dict.fromkeys(THREADS, "1"))  # before NumPy and torch load BL
 
 import argparse  # noqa: E402
 import json  # noqa: E402
-import platform  # noqa: E402
 import statistics  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -30,10 +29,10 @@ from dataclasses import asdict, dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from tests.benchmarks.cases import CASES, numpy_module, torch_model  # noqa: E402
+from tests.benchmarks.machine import machine  # noqa: E402
 from tests.conformance.compare import compare  # noqa: E402
 from tests.conformance.reference import widened  # noqa: E402
 from tests.conformance.report import Progress, write_section  # noqa: E402
@@ -156,15 +155,9 @@ def table(rows: list[Row]) -> str:
 
 def conditions(batch: int) -> str:
     """What the figures depend on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [x for x in info.read_text().splitlines() if "model name" in x]
-        cpu = models[0].split(":", 1)[1].strip() if models else cpu
     return (
         f"Batch {batch}, float32, evaluation mode, one thread each, run in turn, "
-        f"medians. {cpu}; Python {platform.python_version()}, NumPy {np.__version__}, "
-        f"torch {torch.__version__}. Limits: time 4 x torch (gpt and mlp 2 x), peak "
+        f"medians. {machine()}. Limits: time 4 x torch (gpt and mlp 2 x), peak "
         "memory 4 x; memory is bytes of arrays alive at once beyond those before the "
         "call (tracemalloc; torch's profiler). "
         "Made by `python -m tests.benchmarks.numpy_forward --write`."

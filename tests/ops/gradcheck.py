@@ -22,6 +22,21 @@ from luxgen.targets.numpy.rules.op import Op as View
 from tests.ops.opcheck import compare, evaluate
 
 
+def t(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Random numbers that ask for gradients."""
+    return torch.randn(shape, dtype=dtype, requires_grad=True)
+
+
+def c(*shape: int) -> torch.Tensor:
+    """Random complex numbers that ask for gradients."""
+    return t(*shape, dtype=torch.complex64)
+
+
+def of(*values: Any) -> torch.Tensor:
+    """These numbers, which ask for gradients."""
+    return torch.tensor(values, requires_grad=True)
+
+
 class Weights(tuple[torch.Tensor, ...]):
     """All parameters of a layer as one argument: a Node in the IR."""
 

@@ -63,11 +63,6 @@ NAN_AT_INFINITY |= {"leaky_relu 0", "softsign"}
 activations = pytest.mark.parametrize("name", ACTIVATIONS)
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def run(name: str, x: torch.Tensor) -> str:
     function, args, kwargs = ACTIVATIONS[name]
     return check(function, x, *args, **kwargs)

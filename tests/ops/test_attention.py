@@ -23,11 +23,6 @@ sdpa = F.scaled_dot_product_attention
 INF = float("inf")
 
 
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
 def qkv(*batch: int, steps: int = 5, keys: int = 7) -> tuple[torch.Tensor, ...]:
     """Query (..., 5, 8), key (..., 7, 8) and value (..., 7, 6)."""
     return (

@@ -13,11 +13,6 @@ NORMS = [2.0, 1.0, 3.0, 0.0, 0.5, float("inf")]
 norms = pytest.mark.parametrize("p", NORMS)
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_cosine_similarity(dim: int) -> None:
     x1, x2 = torch.randn(4, 5, 6), torch.randn(4, 5, 6)

@@ -12,25 +12,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from luxgen.ops.dropout import DropoutState, dropout
-from tests.ops.gradcheck import check_layer, check_stateful, check_vjp
+from tests.ops.gradcheck import check_layer, check_stateful, check_vjp, t
 from tests.ops.test_attention import ASKED, LAYERS, inputs, leaf_args
 
 sdpa = F.scaled_dot_product_attention
 INF = float("inf")
 
 
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
-def leaf(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, requires_grad=True)
-
-
 def qkv(*batch: int, steps: int = 5, keys: int = 7) -> list[torch.Tensor]:
     sizes = ((steps, 8), (keys, 8), (keys, 6))
-    return [leaf(*batch, *size) for size in sizes]
+    return [t(*batch, *size) for size in sizes]
 
 
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3), (2, 1, 3), (0, 3)])
@@ -44,7 +35,7 @@ def test_dot_product(batch: tuple[int, ...]) -> None:
 def test_masks(shape: tuple[int, ...]) -> None:
     check_vjp(sdpa, *qkv(2, 3), torch.rand(shape) > 0.3)
     check_vjp(sdpa, *qkv(2, 3), torch.randn(shape))
-    check_vjp(sdpa, *qkv(2, 3), leaf(*shape))
+    check_vjp(sdpa, *qkv(2, 3), t(*shape))
 
 
 def test_large_scores() -> None:
@@ -62,20 +53,20 @@ def test_rows_masked_out_have_no_gradient() -> None:
 
 @pytest.mark.parametrize(("heads", "values"), [(1, 1), (2, 2), (3, 2), (6, 6)])
 def test_grouped_queries(heads: int, values: int) -> None:
-    q, k, v = leaf(2, 6, 5, 8), leaf(2, heads, 7, 8), leaf(2, values, 7, 6)
+    q, k, v = t(2, 6, 5, 8), t(2, heads, 7, 8), t(2, values, 7, 6)
     check_vjp(sdpa, q, k, v, enable_gqa=True)
-    check_vjp(sdpa, q, k, v, leaf(5, 7), enable_gqa=True)
+    check_vjp(sdpa, q, k, v, t(5, 7), enable_gqa=True)
 
 
 def test_one_head_or_sample_for_all() -> None:
-    q = leaf(2, 3, 5, 8)
-    check_vjp(sdpa, q, leaf(1, 3, 7, 8), leaf(1, 3, 7, 6))
-    check_vjp(sdpa, q, leaf(2, 1, 7, 8), leaf(2, 1, 7, 6))
-    check_vjp(sdpa, q, leaf(1, 1, 7, 8), leaf(2, 3, 7, 6))
+    q = t(2, 3, 5, 8)
+    check_vjp(sdpa, q, t(1, 3, 7, 8), t(1, 3, 7, 6))
+    check_vjp(sdpa, q, t(2, 1, 7, 8), t(2, 1, 7, 6))
+    check_vjp(sdpa, q, t(1, 1, 7, 8), t(2, 3, 7, 6))
 
 
 def test_self_attention() -> None:
-    x = leaf(2, 5, 8)
+    x = t(2, 5, 8)
     check_vjp(sdpa, x, x, x)
 
 
@@ -103,7 +94,7 @@ def test_dot_product_dropout(training: bool, masked: bool) -> None:
 
     args: dict[str, Any] = dict(zip(("query", "key", "value"), qkv(2, 3), strict=True))
     if masked:
-        args["attn_mask"] = leaf(5, 7)
+        args["attn_mask"] = t(5, 7)
     args["dropout_p"] = 0.4
     check_stateful("scaled_dot_product_attention", args, state, reference)
 
@@ -161,13 +152,13 @@ def test_layer(options: dict[str, Any], asked: dict[str, Any], batched: bool) ->
     padding = padding if batched else padding[0]
     hidden = torch.rand(5, 7) > 0.7
     hidden[:, 3] = False
-    each = leaf(6 if batched else 2, 5, 7)
+    each = t(6 if batched else 2, 5, 7)
     masks: list[dict[str, Any]] = [
         {},
         {"key_padding_mask": padding},
         {"attn_mask": hidden, "key_padding_mask": padding},
-        {"attn_mask": leaf(5, 7)},
-        {"attn_mask": each, "key_padding_mask": leaf(*padding.shape)},
+        {"attn_mask": t(5, 7)},
+        {"attn_mask": each, "key_padding_mask": t(*padding.shape)},
     ]
     for mask in masks:
         module = nn.MultiheadAttention(8, 2, **options)
@@ -179,29 +170,29 @@ def test_layer(options: dict[str, Any], asked: dict[str, Any], batched: bool) ->
 def test_self_attention_layer(batch_first: bool, bias: bool) -> None:
     module = nn.MultiheadAttention(8, 4, bias=bias, batch_first=batch_first)
     for shape in ((5, 3, 8), (5, 8)):
-        x = leaf(*shape)
+        x = t(*shape)
         text = check_mha(module, x, x, x)
         assert "in_proj" not in text and text.count("multi_head_backward") == 1
 
 
 def test_key_that_is_value() -> None:
-    memory = leaf(7, 3, 8)
-    check_mha(nn.MultiheadAttention(8, 2), leaf(5, 3, 8), memory, memory)
+    memory = t(7, 3, 8)
+    check_mha(nn.MultiheadAttention(8, 2), t(5, 3, 8), memory, memory)
 
 
 @pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("need_weights", [False, True])
 def test_functional(separate: bool, need_weights: bool) -> None:
-    q, k, v = (leaf(n, 3, 8) for n in (5, 7, 7))
+    q, k, v = (t(n, 3, 8) for n in (5, 7, 7))
     options: dict[str, Any] = {"training": False, "need_weights": need_weights}
     if separate:
         names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-        options |= {name: leaf(8, 8) for name in names}
+        options |= {name: t(8, 8) for name in names}
         options["use_separate_proj_weight"] = True
-    packed = None if separate else leaf(24, 8)
+    packed = None if separate else t(24, 8)
     check_vjp(
-        F.multi_head_attention_forward, q, k, v, 8, 2, packed, leaf(24), None, None,
-        False, 0.3, leaf(8, 8), leaf(8), **options,
+        F.multi_head_attention_forward, q, k, v, 8, 2, packed, t(24), None, None,
+        False, 0.3, t(8, 8), t(8), **options,
     )  # fmt: skip
 
 
@@ -226,7 +217,7 @@ def test_layer_with_dropout(training: bool, average: bool) -> None:
         y = F.linear(y, args["out_proj_weight"], args["out_proj_bias"])
         return y, weights.mean(1) if average else weights
 
-    x = leaf(5, 3, 8)
+    x = t(5, 3, 8)
     asked = {} if average else {"average_attn_weights": False}
     args = arguments(module, x, x, x, **asked)
     check_stateful("multi_head_attention", args, state, reference)

@@ -7,18 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 T = torch.Tensor
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> T:
-    return torch.randn(shape, dtype=dtype, requires_grad=True)
 
 
 def mask(*shape: int) -> T:

@@ -5,18 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 T = torch.Tensor
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> T:
-    return torch.randn(shape, requires_grad=True)
 
 
 def z(*shape: int) -> T:

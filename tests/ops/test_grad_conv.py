@@ -8,18 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import luxgen
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def same_numbers() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(*shape, dtype=dtype, requires_grad=True)
 
 
 FORMS = [

@@ -7,19 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from luxgen.passes.vjp.row import NoGradient
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 ORDERS = [2.0, 1.0, 0.0, 0.5, 1.5, 3.0, float("inf")]
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> torch.Tensor:
-    return torch.randn(shape).requires_grad_()
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])

@@ -10,28 +10,15 @@ import torch
 
 from luxgen.frontends.bind import bind
 from luxgen.passes.vjp import vjps
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, of, t
 from tests.semantics.gradients import agree
 
 T = torch.Tensor
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> T:
-    return torch.randn(shape, dtype=dtype, requires_grad=True)
-
-
 def between(low: float, high: float, *shape: int) -> T:
     return (low + (high - low) * torch.rand(shape)).requires_grad_()
-
-
-def of(*values: Any) -> T:
-    return torch.tensor(values, requires_grad=True)
 
 
 ANYWHERE = (

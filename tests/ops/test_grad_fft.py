@@ -5,23 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import c, check_vjp, t
 
 Tensor = torch.Tensor
 NORMS = [None, "backward", "forward", "ortho"]
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> Tensor:
-    return torch.randn(shape, requires_grad=True)
-
-
-def c(*shape: int) -> Tensor:
-    return torch.randn(shape, dtype=torch.complex64, requires_grad=True)
 
 
 @pytest.mark.parametrize("norm", NORMS)

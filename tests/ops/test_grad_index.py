@@ -7,19 +7,10 @@ import torch
 
 from luxgen.passes.vjp.row import NoGradient
 from tests.ops.gradcheck import check_layer as check_op
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 Tensor = torch.Tensor
 at = torch.tensor
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> Tensor:
-    return torch.randn(shape, requires_grad=True)
 
 
 INDEXES: list[Any] = [

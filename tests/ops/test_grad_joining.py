@@ -3,16 +3,7 @@
 import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> torch.Tensor:
-    return torch.randn(shape, requires_grad=True)
+from tests.ops.gradcheck import check_vjp, t
 
 
 def test_cat() -> None:

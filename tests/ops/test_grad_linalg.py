@@ -14,24 +14,11 @@ from luxgen.ops.linalg_backward import (
     svd_backward,
 )
 from luxgen.passes.vjp.row import NoGradient
+from tests.ops.gradcheck import c, check_vjp, t
 from tests.ops.gradcheck import check_layer as check_op
-from tests.ops.gradcheck import check_vjp
 from tests.ops.opcheck import compare
 
 Tensor = torch.Tensor
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> Tensor:
-    return torch.randn(shape, requires_grad=True)
-
-
-def c(*shape: int) -> Tensor:
-    return torch.randn(shape, dtype=torch.complex64, requires_grad=True)
 
 
 def good(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from luxgen.passes.vjp.row import NoGradient
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 pytestmark = [
     pytest.mark.filterwarnings("error::RuntimeWarning"),
@@ -20,15 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:size_average and reduce"),
 ]
 REDUCTIONS = ["mean", "sum", "none"]
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype).requires_grad_()
 
 
 def unit(*shape: int) -> torch.Tensor:

@@ -7,17 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
-def leaf(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype, requires_grad=True)
-
+from tests.ops.gradcheck import check_vjp, t
 
 RANKS = [
     ((4,), (4,)), ((4,), (4, 5)), ((3, 4), (4,)), ((3, 4), (4, 5)),
@@ -32,33 +22,33 @@ RANKS = [
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 @pytest.mark.parametrize(("a", "b"), RANKS)
 def test_matmul(a: tuple[int, ...], b: tuple[int, ...], dtype: torch.dtype) -> None:
-    check_vjp(torch.matmul, leaf(*a, dtype=dtype), leaf(*b, dtype=dtype))
+    check_vjp(torch.matmul, t(*a, dtype=dtype), t(*b, dtype=dtype))
 
 
 def test_matmul_of_itself() -> None:
-    x = leaf(3, 3)
+    x = t(3, 3)
     check_vjp(torch.matmul, x, x)
 
 
 def test_a_batch_times_a_matrix_is_one_product() -> None:
-    text = check_vjp(torch.matmul, leaf(2, 3, 4), leaf(4, 5))
+    text = check_vjp(torch.matmul, t(2, 3, 4), t(4, 5))
     assert "np.tensordot(v0, v1, axes=((0, 1), (0, 1)))" in text
     assert ".sum(" not in text
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_products_by_name(dtype: torch.dtype) -> None:
-    a, b = leaf(3, 4, dtype=dtype), leaf(4, 5, dtype=dtype)
+    a, b = t(3, 4, dtype=dtype), t(4, 5, dtype=dtype)
     check_vjp(torch.mm, a, b)
-    check_vjp(torch.bmm, leaf(2, 3, 4, dtype=dtype), leaf(2, 4, 5, dtype=dtype))
-    check_vjp(torch.mv, a, leaf(4, dtype=dtype))
-    check_vjp(torch.dot, leaf(4, dtype=dtype), leaf(4, dtype=dtype))
+    check_vjp(torch.bmm, t(2, 3, 4, dtype=dtype), t(2, 4, 5, dtype=dtype))
+    check_vjp(torch.mv, a, t(4, dtype=dtype))
+    check_vjp(torch.dot, t(4, dtype=dtype), t(4, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_sums_of_products(dtype: torch.dtype) -> None:
     def new(*shape: int) -> torch.Tensor:
-        return leaf(*shape, dtype=dtype)
+        return t(*shape, dtype=dtype)
 
     calls = [
         (torch.addmm, (3, 5), new(3, 4), new(4, 5)),
@@ -79,14 +69,14 @@ def test_sums_of_products(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_products_of_vectors(dtype: torch.dtype) -> None:
-    a, b = leaf(4, dtype=dtype), leaf(4, dtype=dtype)
+    a, b = t(4, dtype=dtype), t(4, dtype=dtype)
     check_vjp(torch.vdot, a, b)
-    check_vjp(torch.outer, a, leaf(3, dtype=dtype))
-    check_vjp(torch.ger, a, leaf(3, dtype=dtype))
+    check_vjp(torch.outer, a, t(3, dtype=dtype))
+    check_vjp(torch.ger, a, t(3, dtype=dtype))
     shapes = [((4,), (4,)), ((3, 4), (4,)), ((4,), (2, 3, 4)), ((2, 3, 4), (5, 4)),
               ((), (3, 4)), ((3,), ())]  # fmt: skip
     for one, two in shapes:
-        check_vjp(torch.inner, leaf(*one, dtype=dtype), leaf(*two, dtype=dtype))
+        check_vjp(torch.inner, t(*one, dtype=dtype), t(*two, dtype=dtype))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +93,7 @@ def test_products_of_vectors(dtype: torch.dtype) -> None:
 )
 def test_tensordot(a: tuple[int, ...], b: tuple[int, ...], dims: Any) -> None:
     for dtype in (torch.float32, torch.complex64):
-        check_vjp(torch.tensordot, leaf(*a, dtype=dtype), leaf(*b, dtype=dtype), dims)
+        check_vjp(torch.tensordot, t(*a, dtype=dtype), t(*b, dtype=dtype), dims)
 
 
 EQUATIONS = [
@@ -133,18 +123,18 @@ EQUATIONS = [
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
 def test_einsum(case: Any, dtype: torch.dtype) -> None:
     equation, *shapes = case
-    operands = [leaf(*shape, dtype=dtype) for shape in shapes]
+    operands = [t(*shape, dtype=dtype) for shape in shapes]
     check_vjp(torch.einsum, equation, *operands)
     check_vjp(torch.einsum, equation, operands)
 
 
 def test_einsum_reads_as_a_product() -> None:
-    text = check_vjp(torch.einsum, "bld,de->ble", leaf(2, 3, 4), leaf(4, 5))
+    text = check_vjp(torch.einsum, "bld,de->ble", t(2, 3, 4), t(4, 5))
     assert "v0 @ v1.T" in text and "np.tensordot(v0, v1, axes=" in text
 
 
 def test_einsum_of_one_tensor_twice() -> None:
-    x = leaf(3, 3)
+    x = t(3, 3)
     check_vjp(torch.einsum, "ij,jk->ik", x, x)
 
 
@@ -152,11 +142,11 @@ def test_einsum_of_one_tensor_twice() -> None:
 def test_chains(dtype: torch.dtype) -> None:
     shapes = [(3, 4), (4, 2), (2, 6), (6, 5)]
     for count in (2, 3, 4):
-        factors = [leaf(*shape, dtype=dtype) for shape in shapes[:count]]
+        factors = [t(*shape, dtype=dtype) for shape in shapes[:count]]
         check_vjp(torch.chain_matmul, *factors)
         check_vjp(torch.linalg.multi_dot, factors)
-    check_vjp(torch.chain_matmul, leaf(3, 4, dtype=dtype))
-    vectors = [leaf(*s, dtype=dtype) for s in ((4,), (4, 2), (2, 6), (6,))]
+    check_vjp(torch.chain_matmul, t(3, 4, dtype=dtype))
+    vectors = [t(*s, dtype=dtype) for s in ((4,), (4, 2), (2, 6), (6,))]
     check_vjp(torch.linalg.multi_dot, vectors)
     check_vjp(torch.linalg.multi_dot, vectors[1:])
 
@@ -166,4 +156,4 @@ def test_chains(dtype: torch.dtype) -> None:
 )
 def test_kron(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     for dtype in (torch.float32, torch.complex64):
-        check_vjp(torch.kron, leaf(*a, dtype=dtype), leaf(*b, dtype=dtype))
+        check_vjp(torch.kron, t(*a, dtype=dtype), t(*b, dtype=dtype))

@@ -17,18 +17,9 @@ from luxgen.passes.vjp.row import NoGradient, Row
 from luxgen.passes.vjp.terms import Tape, Term
 from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op as View
-from tests.ops.gradcheck import Weights, check_stateful, check_vjp
+from tests.ops.gradcheck import Weights, check_stateful, check_vjp, t
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(*shape, dtype=dtype).requires_grad_()
 
 
 def far(*shape: int) -> torch.Tensor:

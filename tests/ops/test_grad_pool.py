@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import luxgen
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVG = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -37,15 +37,6 @@ WINDOWS: list[dict[str, Any]] = [
     {"kernel_size": 2, "stride": 4, "ceil_mode": True},
 ]
 DIMS = pytest.mark.parametrize("nd", [1, 2, 3])
-
-
-@pytest.fixture(autouse=True)
-def same_numbers() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, requires_grad=True)
 
 
 def tied(*shape: int) -> torch.Tensor:

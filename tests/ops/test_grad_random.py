@@ -19,19 +19,10 @@ from luxgen.passes.vjp.row import Row
 from luxgen.passes.vjp.terms import Tape
 from luxgen.targets.numpy.helpers import helper_function
 from luxgen.targets.numpy.rules import rules
-from tests.ops.gradcheck import check_stateful, check_vjp
+from tests.ops.gradcheck import check_stateful, check_vjp, t
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 SEED, STEP = 11, 3
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype).requires_grad_()
 
 
 def kept(shape: tuple[int, ...], p: float) -> torch.Tensor:

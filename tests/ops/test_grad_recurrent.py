@@ -14,11 +14,6 @@ from tests.ops.gradcheck import Weights, check_layer, check_stateful, check_vjp
 from tests.ops.test_recurrent import CASES, CELLS, KINDS, states
 
 
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
 def wanted(item: Any) -> Any:
     """Tensors that ask for gradients."""
     if isinstance(item, tuple):

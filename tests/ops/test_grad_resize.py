@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 SIZES = {1: (13,), 2: (9, 11), 3: (4, 5, 6)}
@@ -23,15 +23,6 @@ TARGETS: list[dict[str, Any]] = [
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 DIMS = pytest.mark.parametrize("nd", [1, 2, 3])
 EACH_TARGET = pytest.mark.parametrize("target", TARGETS, ids=str)
-
-
-@pytest.fixture(autouse=True)
-def same_numbers() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, requires_grad=True)
 
 
 @DIMS

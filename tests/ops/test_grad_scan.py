@@ -8,23 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, of, t
 
 T = torch.Tensor
 NAN, INF = float("nan"), float("inf")
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> T:
-    return torch.randn(shape, dtype=dtype, requires_grad=True)
-
-
-def of(*values: Any) -> T:
-    return torch.tensor(values, requires_grad=True)
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])

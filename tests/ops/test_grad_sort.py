@@ -1,18 +1,8 @@
 """VJP rows of sorting against torch.autograd."""
 
-import pytest
 import torch
 
-from tests.ops.gradcheck import check_vjp
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> torch.Tensor:
-    return torch.randn(shape, requires_grad=True)
+from tests.ops.gradcheck import check_vjp, t
 
 
 def test_sort() -> None:

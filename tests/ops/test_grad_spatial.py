@@ -8,17 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.ops.gradcheck import check_vjp
-
-
-@pytest.fixture(autouse=True)
-def same_numbers() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, requires_grad=True)
-
+from tests.ops.gradcheck import check_vjp, t
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 PADS = [(1, 2), (2, 0), (-1, 2), (3, -2), (-2, -1), (0, -1), (0, 0)]

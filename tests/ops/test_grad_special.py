@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from luxgen.targets.numpy.rules.op import Refused
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, of
 
 T = torch.Tensor
 NAMES = (
@@ -18,17 +18,8 @@ NAMES = (
 INSIDE = ("erfinv", "ndtri", "logit", "entr")
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def between(low: float, high: float, *shape: int) -> T:
     return (low + (high - low) * torch.rand(shape)).requires_grad_()
-
-
-def of(*values: Any) -> T:
-    return torch.tensor(values, requires_grad=True)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,22 +8,13 @@ import pytest
 import torch
 
 from luxgen.passes.vjp.row import NoGradient
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_vjp, t
 
 INF = float("inf")
 ORDERS = (0, 0.5, 1, 1.5, 2, 3, 4.5, INF, -INF, -1)
 DIMS: list[dict[str, Any]] = [
     {}, {"dim": 1}, {"dim": (0, 2)}, {"dim": -1, "keepdim": True},
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
-def t(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype, requires_grad=True)
 
 
 @pytest.mark.parametrize("options", DIMS)

@@ -14,11 +14,6 @@ L = torch.linalg
 INF = float("inf")
 
 
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
 def square(*shape: int) -> torch.Tensor:
     """Well-conditioned, not symmetric."""
     return torch.randn(*shape, shape[-1]) + 3 * torch.eye(shape[-1])

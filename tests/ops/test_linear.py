@@ -14,11 +14,6 @@ from tests.ops.opcheck import check, lowered
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 3, 5), (2, 1, 4, 5), (0, 5)])
 @pytest.mark.parametrize("bias", [False, True])
 def test_linear(shape: tuple[int, ...], bias: bool) -> None:

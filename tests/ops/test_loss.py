@@ -32,11 +32,6 @@ modern = pytest.mark.parametrize("how", REDUCTIONS[:3])
 shapes = pytest.mark.parametrize("shape", [(3, 4), (7,), (2, 3, 4), ()])
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 @reductions
 @shapes
 @pytest.mark.parametrize(

@@ -26,11 +26,6 @@ TORCH: dict[str, Callable[..., Tensor]] = {
 REGRESSION = ["mse", "l1", "smooth_l1", "huber"]
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def check(name: str, y: Tensor, target: Tensor) -> None:
     """Loss and gradient beside torch's, with torch in float64 as the judge."""
     ours_of = getattr(loss_gradient, f"{name}_and_gradient")

@@ -28,11 +28,6 @@ from tests.ops.opcheck import check, compare, evaluate, lowered
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 class Affine(NamedTuple):
     weight: np.ndarray
     bias: np.ndarray

@@ -24,11 +24,6 @@ from luxgen.targets.numpy.rules.op import Op, Refused
 from tests.ops.opcheck import check, compare, evaluate
 
 
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
 def leaf_text(
     name: str, module: nn.Module, args: dict[str, Any], stateful: bool = False
 ) -> tuple[str, dict[str, np.ndarray]]:

@@ -16,11 +16,15 @@ class DigitsNet(nn.Module):
         self.bn2 = nn.BatchNorm2d(32)
         self.fc = nn.Linear(32 * 2 * 2, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images (N, 1, 8, 8) to logits (N, num_classes)."""
+    def features(self, x: Tensor) -> Tensor:
+        """Map images (N, 1, 8, 8) to what `fc` gets: (N, 128)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
         x = F.max_pool2d(F.relu(self.bn2(self.conv2(x))), 2)
-        return self.fc(torch.flatten(x, 1))
+        return torch.flatten(x, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, 1, 8, 8) to logits (N, num_classes)."""
+        return self.fc(self.features(x))
 
 
 def example_inputs() -> tuple[Tensor]:
