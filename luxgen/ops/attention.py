@@ -55,6 +55,27 @@ def scaled_dot_product_attention(
     return y
 
 
+def attention_weights(
+    query: Array,
+    key: Array,
+    attn_mask: Array | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Array:
+    """How much each query (..., L, E) attends to each key (..., S, E): (..., L, S)."""
+    if enable_gqa:  # each head of key serves several of query
+        key = key.repeat(query.shape[-3] // key.shape[-3], axis=-3)
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * factor) @ key.swapaxes(-1, -2)
+    if is_causal:
+        scores += causal_mask(scores)
+    if attn_mask is not None:  # True attends
+        mask_scores(scores, ~attn_mask if attn_mask.dtype == bool else attn_mask)
+    return attention_softmax(scores)
+
+
 def scaled_dot_product_attention_dropout(
     query: Array,
     key: Array,
@@ -68,16 +89,17 @@ def scaled_dot_product_attention_dropout(
     enable_gqa: bool = False,
 ) -> tuple[Array, DropoutState]:
     """Attend as `scaled_dot_product_attention` does, with dropout on the weights."""
-    if enable_gqa:  # each head of key and value serves several of query
-        key = key.repeat(query.shape[-3] // key.shape[-3], axis=-3)
+    weights = attention_weights(
+        query,
+        key,
+        attn_mask,
+        is_causal=is_causal,
+        scale=scale,
+        enable_gqa=enable_gqa,
+    )
+    weights, st = dropout(weights, st, p=dropout_p)
+    if enable_gqa:
         value = value.repeat(query.shape[-3] // value.shape[-3], axis=-3)
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = (query * factor) @ key.swapaxes(-1, -2)
-    if is_causal:
-        scores += causal_mask(scores)
-    if attn_mask is not None:  # True attends
-        mask_scores(scores, ~attn_mask if attn_mask.dtype == bool else attn_mask)
-    weights, st = dropout(attention_softmax(scores), st, p=dropout_p)
     return weights @ value, st
 
 
@@ -127,7 +149,7 @@ def append_step(x: Array, step: Array) -> Array:
     return np.concatenate([x, steps], axis=-2)
 
 
-def multi_head_weights(
+def project_heads(
     query: Array,
     key: Array,
     value: Array,
@@ -141,12 +163,8 @@ def multi_head_weights(
     bias_k: Array | None = None,
     bias_v: Array | None = None,
     add_zero_attn: bool = False,
-    key_padding_mask: Array | None = None,
-    attn_mask: Array | None = None,
-    need_weights: bool = True,
-    is_causal: bool = False,
-) -> tuple[Array, Array]:
-    """Project the inputs: attention weights (N, H, L, S) and values (N, H, S, D)."""
+) -> tuple[Array, Array, Array]:
+    """Project the inputs to heads: q (N, H, L, D), k and v (N, H, S, D)."""
     projected = in_projection(
         query,
         key,
@@ -163,6 +181,19 @@ def multi_head_weights(
     if add_zero_attn:
         k = append_step(k, np.zeros_like(k, shape=1))
         v = append_step(v, np.zeros_like(v, shape=1))
+    return q, k, v
+
+
+def head_weights(
+    q: Array,
+    k: Array,
+    *,
+    key_padding_mask: Array | None = None,
+    attn_mask: Array | None = None,
+    need_weights: bool = True,
+    is_causal: bool = False,
+) -> Array:
+    """How much each step of q attends to each of k: (N, H, L, S)."""
     scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.swapaxes(-1, -2)
     if is_causal:
         scores += causal_mask(scores)
@@ -178,7 +209,7 @@ def multi_head_weights(
     weights = attention_softmax(scores)
     if need_weights and (attn_mask is not None or key_padding_mask is not None):
         weights[~weights.any(axis=-1)] = np.nan  # as torch has it, but for SDPA
-    return weights, v
+    return weights
 
 
 def multi_head_attention(
@@ -208,7 +239,7 @@ def multi_head_attention(
     Masks leave out where True, or are added; `in_proj_weight` is query's own where
     k_proj_weight and v_proj_weight are given.
     """
-    weights, v = multi_head_weights(
+    q, k, v = project_heads(
         query,
         key,
         value,
@@ -221,6 +252,10 @@ def multi_head_attention(
         bias_k=bias_k,
         bias_v=bias_v,
         add_zero_attn=add_zero_attn,
+    )
+    weights = head_weights(
+        q,
+        k,
         key_padding_mask=key_padding_mask,
         attn_mask=attn_mask,
         need_weights=need_weights,
@@ -258,7 +293,7 @@ def multi_head_attention_dropout(
     is_causal: bool = False,
 ) -> tuple[tuple[Array, Array | None], DropoutState]:
     """Run torch.nn.MultiheadAttention with dropout on the weights."""
-    weights, v = multi_head_weights(
+    q, k, v = project_heads(
         query,
         key,
         value,
@@ -271,6 +306,10 @@ def multi_head_attention_dropout(
         bias_k=bias_k,
         bias_v=bias_v,
         add_zero_attn=add_zero_attn,
+    )
+    weights = head_weights(
+        q,
+        k,
         key_padding_mask=key_padding_mask,
         attn_mask=attn_mask,
         need_weights=need_weights,

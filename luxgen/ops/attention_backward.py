@@ -6,30 +6,9 @@ w * (d_w - rowsum(d_w * w)), where d_w = d @ v.T is that of w.
 
 import math
 
-from luxgen.ops.attention import attention_softmax, causal_mask, mask_scores
+from luxgen.ops.attention import attention_weights
 from luxgen.ops.dropout import DropoutState, dropout
 from luxgen.ops.types import Array
-
-
-def attention_weights(
-    query: Array,
-    key: Array,
-    attn_mask: Array | None = None,
-    *,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Array:
-    """How much each query (..., L, E) attends to each key (..., S, E): (..., L, S)."""
-    if enable_gqa:  # each head of key serves several of query
-        key = key.repeat(query.shape[-3] // key.shape[-3], axis=-3)
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = (query * factor) @ key.swapaxes(-1, -2)
-    if is_causal:
-        scores += causal_mask(scores)
-    if attn_mask is not None:  # True attends
-        mask_scores(scores, ~attn_mask if attn_mask.dtype == bool else attn_mask)
-    return attention_softmax(scores)
 
 
 def scaled_dot_product_attention_saved(

@@ -2,83 +2,10 @@
 
 import math
 
-import numpy as np
-
-from luxgen.ops.attention import (
-    append_step,
-    attention_softmax,
-    causal_mask,
-    in_projection,
-    mask_scores,
-    merge_heads,
-    split_heads,
-)
+from luxgen.ops.attention import head_weights, merge_heads, project_heads, split_heads
 from luxgen.ops.dropout import DropoutState, dropout
 from luxgen.ops.linear import linear
 from luxgen.ops.types import Array
-
-
-def project_heads(
-    query: Array,
-    key: Array,
-    value: Array,
-    in_proj_weight: Array,
-    in_proj_bias: Array | None = None,
-    *,
-    num_heads: int,
-    batch_first: bool = False,
-    k_proj_weight: Array | None = None,
-    v_proj_weight: Array | None = None,
-    bias_k: Array | None = None,
-    bias_v: Array | None = None,
-    add_zero_attn: bool = False,
-) -> tuple[Array, Array, Array]:
-    """Project the inputs to heads: q (N, H, L, D), k and v (N, H, S, D)."""
-    projected = in_projection(
-        query,
-        key,
-        value,
-        in_proj_weight,
-        in_proj_bias,
-        k_proj_weight=k_proj_weight,
-        v_proj_weight=v_proj_weight,
-    )
-    q, k, v = (split_heads(x, num_heads, batch_first=batch_first) for x in projected)
-    if bias_k is not None and bias_v is not None:
-        k = append_step(k, bias_k.reshape(num_heads, 1, -1))
-        v = append_step(v, bias_v.reshape(num_heads, 1, -1))
-    if add_zero_attn:
-        k = append_step(k, np.zeros_like(k, shape=1))
-        v = append_step(v, np.zeros_like(v, shape=1))
-    return q, k, v
-
-
-def head_weights(
-    q: Array,
-    k: Array,
-    *,
-    key_padding_mask: Array | None = None,
-    attn_mask: Array | None = None,
-    need_weights: bool = True,
-    is_causal: bool = False,
-) -> Array:
-    """How much each step of q attends to each of k: (N, H, L, S)."""
-    scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.swapaxes(-1, -2)
-    if is_causal:
-        scores += causal_mask(scores)
-    if attn_mask is not None:
-        own = scores[..., : attn_mask.shape[-1]]  # appended steps stay visible
-        if attn_mask.ndim == 3:  # (N H, L, S)
-            mask_scores(own, attn_mask.reshape(own.shape))
-        else:
-            mask_scores(own, attn_mask)
-    if key_padding_mask is not None:
-        own = scores[..., : key_padding_mask.shape[-1]]
-        mask_scores(own, key_padding_mask[..., None, None, :])
-    weights = attention_softmax(scores)
-    if need_weights and (attn_mask is not None or key_padding_mask is not None):
-        weights[~weights.any(axis=-1)] = np.nan  # as torch has it, but for SDPA
-    return weights
 
 
 def multi_head_attention_saved(
