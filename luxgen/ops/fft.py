@@ -14,6 +14,25 @@ def stft_window(n_fft: int, win_length: int | None, window: Array | None) -> Arr
     return np.pad(own, (left, n_fft - len(own) - left))
 
 
+def stft_frames(
+    x: Array,
+    n_fft: int,
+    hop_length: int | None = None,
+    *,
+    center: bool = True,
+    pad_mode: str = "reflect",
+) -> Array:
+    """Views of x (..., T) that start a hop apart: (..., frames, n_fft)."""
+    hop = n_fft // 4 if hop_length is None else hop_length
+    if center:
+        padding = [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)]
+        if pad_mode == "reflect":
+            x = np.pad(x, padding, mode="reflect")
+        else:
+            x = np.pad(x, padding)
+    return np.lib.stride_tricks.sliding_window_view(x, n_fft, axis=-1)[..., ::hop, :]
+
+
 def stft(
     x: Array,
     n_fft: int,
@@ -27,14 +46,7 @@ def stft(
     onesided: bool = True,
 ) -> Array:
     """Fourier transforms of windows of x (..., T): (..., frequencies, frames)."""
-    hop = n_fft // 4 if hop_length is None else hop_length
-    if center:
-        padding = [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)]
-        if pad_mode == "reflect":
-            x = np.pad(x, padding, mode="reflect")
-        else:
-            x = np.pad(x, padding)
-    frames = np.lib.stride_tricks.sliding_window_view(x, n_fft, axis=-1)[..., ::hop, :]
+    frames = stft_frames(x, n_fft, hop_length, center=center, pad_mode=pad_mode)
     frames = frames * stft_window(n_fft, win_length, window)
     y = np.fft.rfft(frames) if onesided else np.fft.fft(frames)
     if normalized:

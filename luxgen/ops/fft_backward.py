@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from luxgen.ops.fft import add_frames, stft_window
+from luxgen.ops.fft import add_frames, stft_frames, stft_window
 from luxgen.ops.types import Array
 
 
@@ -84,17 +84,10 @@ def stft_window_backward(
     onesided: bool = True,
 ) -> Array:
     """Of the window: what the frames of x share."""
-    hop = n_fft // 4 if hop_length is None else hop_length
-    if center:
-        padding = [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)]
-        if pad_mode == "reflect":
-            x = np.pad(x, padding, mode="reflect")
-        else:
-            x = np.pad(x, padding)
     shares = frames_of_spectra(
         d, n_fft, real=False, normalized=normalized, onesided=onesided
     )
-    frames = np.lib.stride_tricks.sliding_window_view(x, n_fft, axis=-1)[..., ::hop, :]
+    frames = stft_frames(x, n_fft, hop_length, center=center, pad_mode=pad_mode)
     return own_window(shares * frames.conj(), n_fft, win_length, window)
 
 

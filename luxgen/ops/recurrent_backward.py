@@ -93,7 +93,7 @@ def lstm_backward(
         dc *= f[t]
         dh = d_gates[t].reshape(gates.shape[1:]) @ ps[1]
     rows = d_gates.reshape(-1, gates.shape[-1])
-    d_ps = recurrent_weights_backward(rows, rows, x, hs, bias=bias)
+    d_ps = recurrent_weights_backward(rows, rows, x, hs[:-1], bias=bias)
     if proj_size:
         projected = np.stack(outputs[::-1]).reshape(-1, proj_size)
         d_ps += (projected.T @ (o * tanh_c).reshape(len(projected), -1),)
@@ -104,11 +104,11 @@ def lstm_backward(
 
 
 def recurrent_weights_backward(
-    d_inputs: Array, d_hidden: Array, x: Array, hs: Array, *, bias: bool = True
+    d_inputs: Array, d_hidden: Array, x: Array, h: Array, *, bias: bool = True
 ) -> tuple[Array, ...]:
-    """Cotangents of weights and biases, given those of all steps' sums (T N, G)."""
+    """Cotangents of weights and biases, given those of the sums of all steps (M, G)."""
     d_ih = d_inputs.T @ x.reshape(-1, x.shape[-1])
-    d_hh = d_hidden.T @ hs[:-1].reshape(-1, hs.shape[-1])
+    d_hh = d_hidden.T @ h.reshape(-1, h.shape[-1])
     if not bias:
         return d_ih, d_hh
     return d_ih, d_hh, d_inputs.sum(axis=0), d_hidden.sum(axis=0)
@@ -176,7 +176,7 @@ def gru_backward(
     d_inputs = d_hidden.copy()
     d_inputs[..., 2, :] = slope
     rows, hidden_rows = (a.reshape(-1, gates.shape[-1]) for a in (d_inputs, d_hidden))
-    d_ps = recurrent_weights_backward(rows, hidden_rows, x, hs, bias=bias)
+    d_ps = recurrent_weights_backward(rows, hidden_rows, x, hs[:-1], bias=bias)
     d_x = (rows @ ps[0]).reshape(x.shape)
     if batch_first and d.ndim == 3:
         d_x = d_x.swapaxes(0, 1)
@@ -232,7 +232,7 @@ def rnn_backward(
         d_steps[t] *= dh + d[t]
         dh = d_steps[t] @ ps[1]
     rows = d_steps.reshape(-1, d_steps.shape[-1])
-    d_ps = recurrent_weights_backward(rows, rows, x, hs, bias=bias)
+    d_ps = recurrent_weights_backward(rows, rows, x, hs[:-1], bias=bias)
     d_x = (rows @ ps[0]).reshape(x.shape)
     if batch_first and d.ndim == 3:
         d_x = d_x.swapaxes(0, 1)

@@ -5,6 +5,7 @@ import numpy as np
 from luxgen.ops.activation import sigmoid
 from luxgen.ops.linear import linear
 from luxgen.ops.recurrent import rnn_cell
+from luxgen.ops.recurrent_backward import recurrent_weights_backward
 from luxgen.ops.types import Array
 
 
@@ -42,20 +43,9 @@ def lstm_cell_backward(
         ],
         axis=-1,
     )
-    d_ps = cell_weights_backward(d_gates, d_gates, x, h, bias=bias)
+    rows = np.atleast_2d(d_gates)
+    d_ps = recurrent_weights_backward(rows, rows, x, h, bias=bias)
     return d_gates @ ps[0], d_gates @ ps[1], d_c * f, d_ps
-
-
-def cell_weights_backward(
-    d_inputs: Array, d_hidden: Array, x: Array, h: Array, *, bias: bool = True
-) -> tuple[Array, ...]:
-    """Cotangents of a cell's weights and biases, given those of its sums (N, G)."""
-    inputs, hidden = (d.reshape(-1, d.shape[-1]) for d in (d_inputs, d_hidden))
-    d_ih = inputs.T @ x.reshape(-1, x.shape[-1])
-    d_hh = hidden.T @ h.reshape(-1, h.shape[-1])
-    if not bias:
-        return d_ih, d_hh
-    return d_ih, d_hh, inputs.sum(axis=0), hidden.sum(axis=0)
 
 
 def gru_cell_saved(
@@ -82,7 +72,8 @@ def gru_cell_backward(
     d_z = d * (h - n) * z * (1 - z)
     d_inputs = np.concatenate([d_r, d_z, d_n], axis=-1)
     d_hidden = np.concatenate([d_r, d_z, d_n * r], axis=-1)
-    d_ps = cell_weights_backward(d_inputs, d_hidden, x, h, bias=bias)
+    rows, hidden_rows = np.atleast_2d(d_inputs, d_hidden)
+    d_ps = recurrent_weights_backward(rows, hidden_rows, x, h, bias=bias)
     return d_inputs @ ps[0], d * z + d_hidden @ ps[1], d_ps
 
 
@@ -110,5 +101,6 @@ def rnn_cell_backward(
     """Cotangents of x, h and ps, given that of the next h."""
     x, h, y = saved
     d = d * (1 - y * y if nonlinearity == "tanh" else y > 0)
-    d_ps = cell_weights_backward(d, d, x, h, bias=bias)
+    rows = np.atleast_2d(d)
+    d_ps = recurrent_weights_backward(rows, rows, x, h, bias=bias)
     return d @ ps[0], d @ ps[1], d_ps

@@ -34,63 +34,30 @@ def interpolate_nearest_backward(
     return d
 
 
-def interpolate_linear_backward(
-    d: Array,
-    size: tuple[int, ...],
-    *,
-    scale_factor: tuple[float, ...] | None = None,
-    align_corners: bool = False,
-) -> Array:
-    """Cotangent of x (N, C, *size) of a linear interpolation."""
-    for axis, n in enumerate(size, start=2):
-        step = None if scale_factor is None else (scale_factor[axis - 2],)
-        weights = interpolate_linear(
-            np.eye(n, dtype=d.dtype)[None],
-            (d.shape[axis],),
-            scale_factor=step,
-            align_corners=align_corners,
-        )
-        d = matmul_along(weights[0], d, axis - d.ndim)
-    return d
-
-
-def interpolate_cubic_backward(
-    d: Array,
-    size: tuple[int, ...],
-    *,
-    scale_factor: tuple[float, ...] | None = None,
-    align_corners: bool = False,
-) -> Array:
-    """Cotangent of x (N, C, *size) of a cubic interpolation."""
-    for axis, n in enumerate(size, start=2):
-        step = None if scale_factor is None else (scale_factor[axis - 2],)
-        weights = interpolate_cubic(
-            np.eye(n, dtype=d.dtype)[None],
-            (d.shape[axis],),
-            scale_factor=step,
-            align_corners=align_corners,
-        )
-        d = matmul_along(weights[0], d, axis - d.ndim)
-    return d
-
-
-def interpolate_antialias_backward(
+def interpolate_weighted_backward(
     d: Array,
     size: tuple[int, ...],
     *,
     scale_factor: tuple[float, ...] | None = None,
     align_corners: bool = False,
     cubic: bool = False,
+    antialias: bool = False,
 ) -> Array:
-    """Cotangent of x (N, C, *size) of an interpolation with a widened filter."""
+    """Cotangent of x (N, C, *size) of a linear or cubic interpolation."""
     for axis, n in enumerate(size, start=2):
+        unit, out = np.eye(n, dtype=d.dtype)[None], (d.shape[axis],)
         step = None if scale_factor is None else (scale_factor[axis - 2],)
-        weights = interpolate_antialias(
-            np.eye(n, dtype=d.dtype)[None],
-            (d.shape[axis],),
-            scale_factor=step,
-            align_corners=align_corners,
-            cubic=cubic,
-        )
+        if antialias:
+            weights = interpolate_antialias(
+                unit, out, scale_factor=step, align_corners=align_corners, cubic=cubic
+            )
+        elif cubic:
+            weights = interpolate_cubic(
+                unit, out, scale_factor=step, align_corners=align_corners
+            )
+        else:
+            weights = interpolate_linear(
+                unit, out, scale_factor=step, align_corners=align_corners
+            )
         d = matmul_along(weights[0], d, axis - d.ndim)
     return d

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luxgen.targets.numpy.rules.op import Op, Rule
-from luxgen.targets.numpy.rules.resize import FILTERS, factors, whole
+from luxgen.targets.numpy.rules.resize import factors, whole
 from luxgen.targets.numpy.rules.spatial import call, flag, per_axis
 
 
@@ -18,14 +18,14 @@ def interpolate(op: Op) -> str:
         exact = str(mode == "nearest-exact")
         name = "interpolate_nearest_backward"
         return call(name, *given, scale_factor=recomputed(op, scale), exact=exact)
-    options = {
-        "scale_factor": recomputed(op, scale),
-        "align_corners": str(flag(op, "align_corners")),
-    }
-    if flag(op, "antialias"):
-        cubic = str(mode == "bicubic")
-        return call("interpolate_antialias_backward", *given, **options, cubic=cubic)
-    return call(f"{FILTERS[mode]}_backward", *given, **options)
+    return call(
+        "interpolate_weighted_backward",
+        *given,
+        scale_factor=recomputed(op, scale),
+        align_corners=str(flag(op, "align_corners")),
+        cubic=str(mode == "bicubic"),
+        antialias=str(flag(op, "antialias")),
+    )
 
 
 def recomputed(op: Op, scale: str | None) -> str | None:
