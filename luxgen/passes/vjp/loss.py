@@ -5,22 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from luxgen.ir.loss_reduction import asked_reduction
 from luxgen.passes.vjp.distance import broadcast
 from luxgen.passes.vjp.row import Cotangents, NoGradient, Row, Vjp
 from luxgen.passes.vjp.terms import Term
-
-ENUM = ("none", "mean", "sum")  # what builtins take for reduction
 
 
 def reduction(g: Row) -> str:
     """The reduction asked for, in any of torch's three ways."""
     average, reduce = g.const("size_average"), g.const("reduce")
-    if average is not None or reduce is not None:
-        if reduce is False:
-            return "none"
-        return "sum" if average is False else "mean"
-    given = g.const("reduction", "mean")
-    return given if isinstance(given, str) else ENUM[given]
+    return asked_reduction(average, reduce, g.const("reduction", "mean"))
 
 
 def share(g: Row, loss: Term) -> Term:

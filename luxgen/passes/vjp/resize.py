@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from luxgen.ir.upsampling import AXIS_SCALES, UPSAMPLING, Upsampling
 from luxgen.passes.vjp.row import Cotangents, NoGradient, Row, Vjp
 
 OPTIONS = (
@@ -21,7 +22,7 @@ def interpolate(g: Row) -> Cotangents:
     return resized(g, g.const("mode", "nearest"), options)
 
 
-def upsample(mode: str, *, corners: bool = False, antialias: bool = False) -> Vjp:
+def upsample(form: Upsampling) -> Vjp:
     """A function named for its mode: aten's and two of F's."""
 
     def row(g: Row) -> Cotangents:
@@ -32,14 +33,14 @@ def upsample(mode: str, *, corners: bool = False, antialias: bool = False) -> Vj
         for name in ("scale_factor", "scale_factors"):
             if g.has(name):
                 options["scale_factor"] = g.arg(name)
-        steps = [n for n in ("scales", "scales_d", "scales_h", "scales_w") if g.has(n)]
+        steps = [n for n in AXIS_SCALES if g.has(n)]
         if len(steps) == g["input"].ndim - 2:
             options["scale_factor"] = tuple(g.arg(n) for n in steps)
-        if corners or g.arg("align_corners"):
+        if form.align_corners or g.arg("align_corners"):
             options["align_corners"] = True
-        if antialias:
+        if form.antialias:
             options["antialias"] = True
-        return resized(g, mode, options)
+        return resized(g, form.mode, options)
 
     return row
 
@@ -58,14 +59,5 @@ def resized(g: Row, mode: str, options: dict[str, Any]) -> Cotangents:
 VJP: dict[str, Vjp] = {
     "interpolate": interpolate,
     "upsample": interpolate,
-    "upsample_nearest": upsample("nearest"),
-    "upsample_bilinear": upsample("bilinear", corners=True),
-    **{f"upsample_nearest{n}d": upsample("nearest") for n in (1, 2, 3)},
-    **{f"_upsample_nearest_exact{n}d": upsample("nearest-exact") for n in (1, 2, 3)},
-    "upsample_linear1d": upsample("linear"),
-    "upsample_bilinear2d": upsample("bilinear"),
-    "upsample_trilinear3d": upsample("trilinear"),
-    "upsample_bicubic2d": upsample("bicubic"),
-    "_upsample_bilinear2d_aa": upsample("bilinear", antialias=True),
-    "_upsample_bicubic2d_aa": upsample("bicubic", antialias=True),
+    **{name: upsample(form) for name, form in UPSAMPLING.items()},
 }

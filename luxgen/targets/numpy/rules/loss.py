@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from luxgen.ir.loss_reduction import asked_reduction
 from luxgen.targets.numpy.rules.forms import batched, call, promoted_tensors, scalar
 from luxgen.targets.numpy.rules.op import Op, Refused, Rule
 
 LEGACY = ("size_average", "reduce", "reduction")
-ENUM = ("none", "mean", "sum")  # what builtins take for reduction
 
 
 def reduction(op: Op) -> str:
     """The reduction asked for, in any of torch's three ways."""
     average, reduce = op.const("size_average"), op.const("reduce")
-    if average is not None or reduce is not None:
-        if reduce is False:
-            return "none"
-        return "sum" if average is False else "mean"
-    given = op.const("reduction", "mean")
-    return given if isinstance(given, str) else ENUM[given]
+    return asked_reduction(average, reduce, op.const("reduction", "mean"))
 
 
 def loss(op: Op, name: str, *drop: str, more: str = "", **rename: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luxgen.ir.upsampling import AXIS_SCALES, UPSAMPLING, Upsampling
 from luxgen.targets.numpy.rules.op import CALL, Op, Refused, Rule, helper
 from luxgen.targets.numpy.rules.spatial import (
     batched,
@@ -33,18 +34,19 @@ def interpolate(op: Op) -> str:
     return resized(op, mode, size, scale, corners=corners, antialias=antialias)
 
 
-def upsample(mode: str, *, corners: bool = False, antialias: bool = False) -> Rule:
+def upsample(form: Upsampling) -> Rule:
     """A function named for its mode: aten's and two of F's."""
 
     def rule(op: Op) -> str:
         nd = op.ndim("input") - 2
         size = per_axis(op, "output_size", nd) or per_axis(op, "size", nd)
         scale = per_axis(op, "scale_factors", nd) or per_axis(op, "scale_factor", nd)
-        names = [n for n in ("scales", "scales_d", "scales_h", "scales_w") if op.has(n)]
+        names = [n for n in AXIS_SCALES if op.has(n)]
         if len(names) == nd:
             scale = f"({', '.join(names)},)"
-        align = corners or flag(op, "align_corners")
-        return resized(op, mode, size, scale, corners=align, antialias=antialias)
+        corners = form.align_corners or flag(op, "align_corners")
+        smooth = form.antialias
+        return resized(op, form.mode, size, scale, corners=corners, antialias=smooth)
 
     return rule
 
@@ -184,16 +186,7 @@ def channel_shuffle(op: Op) -> str:
 RULES: dict[str, Rule] = {
     "interpolate": interpolate,
     "upsample": interpolate,
-    "upsample_nearest": upsample("nearest"),
-    "upsample_bilinear": upsample("bilinear", corners=True),
-    **{f"upsample_nearest{n}d": upsample("nearest") for n in (1, 2, 3)},
-    **{f"_upsample_nearest_exact{n}d": upsample("nearest-exact") for n in (1, 2, 3)},
-    "upsample_linear1d": upsample("linear"),
-    "upsample_bilinear2d": upsample("bilinear"),
-    "upsample_trilinear3d": upsample("trilinear"),
-    "upsample_bicubic2d": upsample("bicubic"),
-    "_upsample_bilinear2d_aa": upsample("bilinear", antialias=True),
-    "_upsample_bicubic2d_aa": upsample("bicubic", antialias=True),
+    **{name: upsample(form) for name, form in UPSAMPLING.items()},
     "pad": pad,
     "constant_pad_nd": pad_mode("constant"),
     **{f"reflection_pad{n}d": pad_mode("reflect") for n in (1, 2, 3)},
