@@ -12,11 +12,6 @@ Tensor = torch.Tensor
 DTYPES = [torch.float32, torch.complex64]
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def well(size: int, *shape: int, dtype: torch.dtype) -> Tensor:
     """Square matrices of good condition, in another shape."""
     matrices = torch.randn(size, size, dtype=dtype) + 4 * torch.eye(size, dtype=dtype)

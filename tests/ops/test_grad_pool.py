@@ -11,31 +11,17 @@ from torch import nn
 
 import luxgen
 from tests.ops.gradcheck import check_vjp, t
+from tests.ops.test_pool import (
+    ADAPTIVE_AVG,
+    ADAPTIVE_MAX,
+    AVG,
+    LP,
+    MAX,
+    SIZES,
+    UNPOOL,
+    WINDOWS,
+)
 
-MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-AVG = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
-LP = {1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}
-UNPOOL = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
-ADAPTIVE_AVG = {
-    1: F.adaptive_avg_pool1d,
-    2: F.adaptive_avg_pool2d,
-    3: F.adaptive_avg_pool3d,
-}
-ADAPTIVE_MAX = {
-    1: F.adaptive_max_pool1d,
-    2: F.adaptive_max_pool2d,
-    3: F.adaptive_max_pool3d,
-}
-SIZES = {1: (13,), 2: (9, 11), 3: (6, 7, 8)}
-WINDOWS: list[dict[str, Any]] = [
-    {"kernel_size": 2},
-    {"kernel_size": 3, "stride": 2},
-    {"kernel_size": 3, "stride": 1, "padding": 1},
-    {"kernel_size": 2, "ceil_mode": True},
-    {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
-    {"kernel_size": 4, "stride": 3, "padding": 2, "ceil_mode": True},
-    {"kernel_size": 2, "stride": 4, "ceil_mode": True},
-]
 DIMS = pytest.mark.parametrize("nd", [1, 2, 3])
 
 

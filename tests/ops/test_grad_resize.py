@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from tests.ops.gradcheck import check_vjp, t
+from tests.ops.test_resize import LINEAR, SIZES
 
-LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-SIZES = {1: (13,), 2: (9, 11), 3: (4, 5, 6)}
 TARGETS: list[dict[str, Any]] = [
     {"size": 17},
     {"size": 4},

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from tests.ops.gradcheck import check_vjp, t
+from tests.ops.test_resize import BLOCKS, PADS
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-PADS = [(1, 2), (2, 0), (-1, 2), (3, -2), (-2, -1), (0, -1), (0, 0)]
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
@@ -44,14 +44,6 @@ def test_pixel_shuffle(factor: int) -> None:
 def test_channel_shuffle() -> None:
     for shape in ((2, 6, 4), (2, 6, 4, 5), (0, 6, 4, 5)):
         check_vjp(F.channel_shuffle, t(*shape), 3)
-
-
-BLOCKS: list[dict[str, Any]] = [
-    {"kernel_size": 2},
-    {"kernel_size": (3, 2), "stride": 2},
-    {"kernel_size": 3, "padding": (1, 2), "dilation": 2},
-    {"kernel_size": [2, 3], "stride": (3, 1), "padding": 1, "dilation": (1, 2)},
-]
 
 
 @pytest.mark.parametrize("options", BLOCKS, ids=str)

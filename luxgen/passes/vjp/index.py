@@ -290,22 +290,17 @@ def put(g: Row) -> Cotangents:
     return found
 
 
-def slice_scatter(g: Row) -> Cotangents:
-    where = g.others("input", "src")
-    src = g["src"]
-    return {
-        "input": g.tape.op("slice_scatter", like=g.d, input=g.d, src=0, **where),
-        "src": g.tape.op("slice", like=src, dtype=g.d.dtype, input=g.d, **where),
-    }
+def overwritten(read: str) -> Vjp:
+    """Nothing of the input where `src` went, and for `src` what `read` finds there."""
 
+    def row(g: Row) -> Cotangents:
+        where = g.others("input", "src")
+        src = g["src"]
+        d = g.tape.op(f"{read}_scatter", like=g.d, input=g.d, src=0, **where)
+        d_src = g.tape.op(read, like=src, dtype=g.d.dtype, input=g.d, **where)
+        return {"input": d, "src": d_src}
 
-def select_scatter(g: Row) -> Cotangents:
-    where = g.others("input", "src")
-    src = g["src"]
-    return {
-        "input": g.tape.op("select_scatter", like=g.d, input=g.d, src=0, **where),
-        "src": g.tape.op("select", like=src, dtype=g.d.dtype, input=g.d, **where),
-    }
+    return row
 
 
 def diagonal_scatter(g: Row) -> Cotangents:
@@ -347,8 +342,8 @@ VJP: dict[str, Vjp] = {
     "take": take,
     "take_along_dim": take_along_dim,
     "put": put,
-    "slice_scatter": slice_scatter,
-    "select_scatter": select_scatter,
+    "slice_scatter": overwritten("slice"),
+    "select_scatter": overwritten("select"),
     "diagonal_scatter": diagonal_scatter,
     "unique": no_unique,
     "unique_consecutive": no_unique,
