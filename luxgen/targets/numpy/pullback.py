@@ -55,7 +55,7 @@ class VjpBody(Body):
 
     def compute(self, item: Any) -> ast.expr:
         expression = super().compute(item)
-        if item.result in self.lazy:
+        if isinstance(item.result, Value) and item.result in self.lazy:
             return ast.IfExp(ast.Name("inputs"), expression, ast.Constant(None))
         return expression
 
@@ -278,7 +278,9 @@ class VjpBody(Body):
         self.shapes = lambda _: ""  # a cotangent has its value's
         self._emit_ready(self.schedule.middle)
         self.items(pullback.body)
-        self.line(f"return {', '.join(self._outs())}")
+        outs = self._outs()
+        one = self.function.name == "vjp" and len(outs) == 1  # still a tuple
+        self.line(f"return ({outs[0]},)" if one else f"return {', '.join(outs)}")
         self.indent -= 1
         self._return_with_pullback()
 

@@ -193,9 +193,11 @@ def as_condition(node: cst.BaseExpression) -> cst.BaseExpression:
 
 
 def unparenthesised(node: cst.BaseExpression) -> cst.BaseExpression:
-    """As the whole right side of a statement: a tuple stands without parentheses."""
-    bare = isinstance(node, cst.Tuple) and len(node.elements) > 1
-    return node.with_changes(lpar=[], rpar=[]) if bare and node.lpar else node
+    """As the whole right side of a statement: a tuple on one line stands bare."""
+    if not isinstance(node, cst.Tuple) or len(node.elements) < 2 or not node.lpar:
+        return node
+    bare = node.with_changes(lpar=[], rpar=[])
+    return node if "\n" in cst.Module([]).code_for_node(bare) else bare
 
 
 _PURE_BUILTINS = frozenset({
