@@ -69,11 +69,14 @@ def compare_gradients(
     exact = _pulled_back(
         model, module, call, wide[0], wide[1], lambda _: _wide(next(again))
     )
-    close = _worst(exact, high, high).ours <= CLOSE
+    # Constants that are float32 in torch's run or ours (hardsigmoid's 1/6) show in
+    # float64, by no more than what float32 itself shows.
+    limit = max(CLOSE, min(total.torch, ROUNDING))
+    close = _worst(exact, high, high).ours <= limit
     return Difference(total.ours, total.torch, "" if close else total.reason)
 
 
-CLOSE = 1e-9  # of float64, relative to the largest gradient
+CLOSE, ROUNDING = 1e-7, 1e-5  # relative to the largest gradient
 JUMP = 0.25  # relative to the largest gradient: more isn't rounding
 
 
