@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import luxgen
-from tests.semantics.gradients import agree, module_of
+from tests.semantics.gradients import agree
 
 
 def test_only_optional_inputs() -> None:
@@ -55,3 +55,86 @@ def test_a_layer_that_returns_a_list() -> None:
             return self.head(torch.cat(self.encoder(x), 1))
 
     agree(Skips(), torch.randn(5, 3))
+
+
+def clean(model: nn.Module, *args: Tensor, where: Path) -> str:
+    """The module's text, if mypy --strict and ruff have nothing to say about it."""
+    text = luxgen.transpile(model, args, grad=True).source
+    path = where / "generated.py"
+    path.write_text(text)
+    ruff = ["ruff", "check", "--isolated", "--select=E,F,I,B,UP,SIM", "--ignore=E501"]
+    mypy = ["mypy", "--strict", "--no-incremental", "--python-version=3.11"]
+    for command in (ruff, mypy):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, str(path)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+    return text
+
+
+class Joined(nn.Module):
+    """Returns a ufunc of a sum, which NumPy's stubs take for Any."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        x = x * 2
+        return torch.tanh(x + y)
+
+
+class Peaks(nn.Module):
+    """Returns a variable that was a reduction."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        peak = x.amax(1)
+        return peak
+
+
+class Steps(nn.Module):
+    """One name for a size and an array; comparisons and quotients in one backward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, c = x.shape
+        x = nn.functional.hardswish(self.fc(x))
+        n = x.reshape(b, n * c).reshape(b, n, c) / 2
+        grid = torch.zeros(2, 3)
+        grid[0] = 1
+        grid = grid.reshape(1, 2, 3)
+        return nn.functional.hardswish(n).reshape(b, -1, 2, 3) * grid
+
+
+def test_clean_text(tmp_path: Path) -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.joined = nn.Linear(6, 6), Joined()
+            self.steps, self.peaks = Steps(), Peaks()
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.joined(self.fc(x), x)
+            return self.peaks(self.steps(y).flatten(1))
+
+    clean(Model(), torch.randn(3, 4, 6), where=tmp_path)
+
+
+def test_a_choice_by_mode_is_one_expression(tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.fc(x)
+            return torch.tanh(x * 3) if self.training else torch.tanh(x)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.scaled = nn.Linear(3, 3), Scaled()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.scaled(self.first(x))
+
+    clean(Model(), torch.randn(3, 3), where=tmp_path)

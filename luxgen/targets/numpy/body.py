@@ -32,7 +32,14 @@ from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op as View
 from luxgen.targets.numpy.rules.op import Refused
 from luxgen.targets.numpy.schedule import Schedule
-from luxgen.targets.numpy.syntax import Line, find, may_precede, negated, starred
+from luxgen.targets.numpy.syntax import (
+    Line,
+    as_choice,
+    find,
+    may_precede,
+    negated,
+    starred,
+)
 
 Probe = Callable[[Item, ast.expr], ast.expr]
 
@@ -295,7 +302,9 @@ class Body:
             # as a person writes it: the plain case first, then the optional child
             self.lines += [(indent - 1, text) for indent, text in test]
             test = []
-        if train:
+        if choice := as_choice(flag, train, test):
+            self.lines.append(choice)
+        elif train:
             self.line(f"if {flag}:")
             self.lines += train
             if test:

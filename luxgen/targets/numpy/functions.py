@@ -10,6 +10,7 @@ from luxgen.ir.program import Call, Function, Param, Program, items_in
 from luxgen.ir.tree import Tree
 from luxgen.ir.values import Arg, Dim, Either, Structure, Value, atoms
 from luxgen.targets.numpy.access import Access
+from luxgen.targets.numpy.annotate import annotated
 from luxgen.targets.numpy.body import Body, Probe
 from luxgen.targets.numpy.helpers import helper_names
 from luxgen.targets.numpy.naming import safe, snake
@@ -89,7 +90,12 @@ def function_text(
         lambda v: comment(program, v),
         probe,
     )
-    lines = [f"    {'    ' * indent}{text}" for indent, text in body.write()]
+    written = annotated(
+        body.write(),
+        ["ps", "st", *(body.parameter(p) for p in function.params)],
+        _type_of(function.result, naming) if _returns_only(program, function) else "",
+    )
+    lines = [f"    {'    ' * indent}{text}" for indent, text in written]
     for text, fields in access.by_text.items():
         naming.splats[f"{function.name}: {text}"] = len(fields)
     lines = [_without_long_comment(line) for line in lines]
@@ -100,6 +106,12 @@ def function_text(
     head = _signature(program, function, naming, body)
     doc = _docstring(program, function)
     return "\n".join([head, *([f"    {doc}"] if doc else []), *lines])
+
+
+def _returns_only(program: Program, function: Function) -> bool:
+    """Whether it returns its result alone: no state, no pullback."""
+    main = _is_main(program, function)
+    return not (main or function.updates or function.pullback)
 
 
 def fixed_inputs(program: Program) -> list[Param]:

@@ -61,6 +61,7 @@ class Names:
         self._spans: dict[str, list[tuple[int, int]]] = {}
         self._numbered: dict[str, str] = {}  # x1: x
         self._owners: dict[str, Value] = {}  # of names that hold no arrays
+        self._numbers: dict[str, bool] = {}  # whether a name holds sizes
         self.chosen: dict[Value, str] = {}
 
     def give(self, value: Value, wanted: list[str], span: tuple[int, int]) -> str:
@@ -78,6 +79,9 @@ class Names:
     def _free(self, name: str, value: Value, span: tuple[int, int]) -> bool:
         if self._owners.get(name, value) is not value:
             return False
+        number = value.dtype == "int"  # a size
+        if self._numbers.get(name, number) is not number:
+            return False  # one name holds numbers or arrays
         spans, (low, high) = self._spans.get(name, []), span
         if value.dtype in _NO_ARRAYS and spans:
             return False  # one name holds one type
@@ -86,6 +90,7 @@ class Names:
     def _take(self, value: Value, name: str, span: tuple[int, int]) -> str:
         if value.dtype in _NO_ARRAYS:
             self._owners[name] = value
+        self._numbers[name] = value.dtype == "int"
         self._spans.setdefault(name, []).append(span)
         self.chosen[value] = name
         return name

@@ -35,6 +35,15 @@ class VjpBody(Body):
         super().__init__(*args, **kwargs)
         self.complete: dict[Path, ast.expr] = {}  # gradients of children, by name
         self.lazy = self._lazy()
+        for value in self.lazy:
+            self._name_apart(value)
+
+    def _name_apart(self, value: Value) -> None:
+        """A variable of its own for what may be None."""
+        chosen, root = self.schedule.names.chosen, self.schedule.groups.find(value)
+        name = chosen[root]
+        if any(n == name and v is not root for v, n in chosen.items()):
+            chosen[root] = self._fresh(name)
 
     def _lazy(self) -> set[Value]:
         """Last steps of the model's way back to its inputs: training doesn't need them."""
@@ -296,7 +305,8 @@ class VjpBody(Body):
             kinds = [self._kind(arg, found) for arg in required]
         if self.function.name == "vjp" or pullback.ps:
             kinds.append(self.class_names.get(self.access.tree("ps", ()), "Any"))
-        return kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
+        alone = len(kinds) == 1 and self.function.name != "vjp"
+        return kinds[0] if alone else f"tuple[{', '.join(kinds)}]"
 
     def _kind(self, arg: Arg, found: dict[Value, Arg]) -> str:
         if not isinstance(arg, Value):

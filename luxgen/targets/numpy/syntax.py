@@ -47,6 +47,23 @@ def may_precede(plain: list[Line], others: list[Line]) -> bool:
     return bool(plain) and not names(plain, ast.Store) & names(others, ast.Load)
 
 
+def as_choice(flag: str, train: list[Line], test: list[Line]) -> Line | None:
+    """`x = a if flag else b` for two blocks of one such line each, where it fits."""
+    if len(train) != 1 or len(test) != 1:
+        return None
+    sides = [ast.parse(text).body for _, text in (*train, *test)]
+    values = [s.value for (s,) in sides if isinstance(s, ast.Assign)]
+    names = {ast.unparse(s.targets[0]) for (s,) in sides if isinstance(s, ast.Assign)}
+    if len(values) != 2 or len(names) != 1 or not (name := names.pop()).isidentifier():
+        return None
+    a, b = (ast.unparse(value) for value in values)
+    indent, text = train[0][0] - 1, f"{name} = {a} if {flag} else {b}"
+    return (indent, text) if 4 * (indent + 1) + len(text) <= WIDTH else None
+
+
+WIDTH = 88  # columns
+
+
 def negated(condition: ast.expr) -> ast.expr:
     flip: dict[type, type] = {
         ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
