@@ -72,8 +72,9 @@ def _line(
         _returned(lines, k, statement.value, declared, known)
         return
     for node in ast.walk(statement):
-        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        if stored and node.id not in declared:
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Store):
+            continue
+        if node.id not in declared:
             declared[node.id] = None
             known.pop(node.id, None)
 

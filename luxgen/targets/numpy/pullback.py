@@ -41,8 +41,8 @@ class VjpBody(Body):
     def _name_apart(self, value: Value) -> None:
         """A variable of its own for what may be None."""
         chosen, root = self.schedule.names.chosen, self.schedule.groups.find(value)
-        name = chosen[root]
-        if any(n == name and v is not root for v, n in chosen.items()):
+        name = chosen.get(root)
+        if name and any(n == name and v is not root for v, n in chosen.items()):
             chosen[root] = self._fresh(name)
 
     def _lazy(self) -> set[Value]:

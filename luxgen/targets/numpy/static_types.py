@@ -56,8 +56,8 @@ def static(node: ast.expr, known: Known) -> Static:
             return sides[0] if sides[0] == sides[1] else ARRAY
         case ast.Subscript():
             return _item(node, known)
-        case ast.Call(func=ast.Attribute()):
-            return _call(node, node.func, known)
+        case ast.Call(func=ast.Attribute() as func):
+            return _call(node, func, known)
         case ast.Call(func=ast.Name(id=name)) if name.startswith("pull_"):
             return ANY
     return ARRAY
