@@ -77,6 +77,7 @@ SIGNATURES = {
     "cartesian_prod": "*tensors", "atleast_1d": "*tensors", "atleast_2d": "*tensors",
     "atleast_3d": "*tensors", "chain_matmul": "*matrices",
     "broadcast_shapes": "*shapes",
+    "lu": "A, pivot=True, get_infos=False",
     "softmax": "input, dim=None, _stacklevel=3, dtype=None",
     "log_softmax": "input, dim=None, _stacklevel=3, dtype=None",
     "max_pool1d": "input, kernel_size, stride=None, padding=0, dilation=1, "

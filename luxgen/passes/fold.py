@@ -41,7 +41,7 @@ SIZES_MATTER = frozenset({
     "masked_fill", "masked_scatter", "where", "cdist", "copy", "gather", "scatter",
     "scatter_add", "scatter_reduce", "index_put", "setitem", "getitem", "index",
     "take_along_dim", "cat", "einsum", "tensordot", "stft", "istft", "linalg_cross",
-    "cross", "linalg_vecdot", "linalg_solve", "squeeze", "expand", "expand_as",
+    "cross", "linalg_vecdot", "linalg_solve", "linalg_solve_ex", "squeeze", "expand", "expand_as",
     "broadcast_to", "max_unpool1d", "max_unpool2d", "max_unpool3d",
     "column_stack", "dstack", "embedding_bag", "hstack", "masked_select", "stack", "vstack",
 })  # fmt: skip

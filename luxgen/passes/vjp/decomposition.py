@@ -117,6 +117,7 @@ def eig(g: Row) -> Cotangents:
 
 VJP: dict[str, Vjp] = {
     "linalg_cholesky": cholesky,
+    "linalg_cholesky_ex": cholesky,
     "cholesky": cholesky,
     "linalg_qr": qr,
     "qr": qr,

@@ -40,7 +40,7 @@ def inverted(x: Term) -> Term:
 def solve(g: Row) -> Cotangents:
     """Of A X = B, or of X A = B (left=False)."""
     a, b = g["A"], g["B"]
-    options = g.others("A", "B")
+    options = g.others("A", "B", "check_errors")
     d = g.tape.op("linalg_solve", like=g.d, A=adjoint(a), B=g.d, **options)
     if b.ndim == 1 or (b.shape, b.witness) == (a.shape[:-1], a.witness[:-1]):
         return {"A": -(d.unsqueeze(-1) * g.out.unsqueeze(-2).conj()), "B": d}
@@ -186,8 +186,10 @@ def linalg_norm(g: Row) -> Cotangents:
 
 VJP: dict[str, Vjp] = {
     "linalg_inv": inverse,
+    "linalg_inv_ex": inverse,
     "inverse": inverse,
     "linalg_solve": solve,
+    "linalg_solve_ex": solve,
     "linalg_solve_triangular": solve_triangular,
     "cholesky_solve": cholesky_solve,
     "cholesky_inverse": cholesky_inverse,

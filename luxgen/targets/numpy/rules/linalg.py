@@ -107,6 +107,16 @@ def cholesky(op: Op) -> str:
     return f"np.linalg.cholesky(input{turned}){turned}"
 
 
+def with_info(rule: Rule, name: str) -> Rule:
+    """Its result and zeros: NumPy raises an error where torch's info isn't 0."""
+
+    def both(op: Op) -> str:
+        text = rule if isinstance(rule, str) else rule(op)
+        return f"({text}, np.zeros({name}.shape[:-2], np.int32))"
+
+    return both
+
+
 def cholesky_inverse(op: Op) -> str:
     turned = ".swapaxes(-1, -2)"
     if op.dtype("input").startswith("complex"):
@@ -206,8 +216,10 @@ RULES: dict[str, Rule] = {
     "norm": norm,
     "dist": dist,
     "linalg_inv": "np.linalg.inv(A)",
+    "linalg_inv_ex": with_info("np.linalg.inv(A)", "A"),
     "inverse": "np.linalg.inv(input)",
     "linalg_solve": solve,
+    "linalg_solve_ex": with_info(solve, "A"),
     "linalg_solve_triangular": lambda op: helper(op, "solve_triangular"),
     "cholesky_solve": lambda op: helper(op, factor="input2"),
     "cholesky_inverse": cholesky_inverse,
@@ -217,6 +229,7 @@ RULES: dict[str, Rule] = {
     "slogdet": "np.linalg.slogdet(input)",
     "logdet": "logdet(input)",
     "linalg_cholesky": cholesky,
+    "linalg_cholesky_ex": with_info(cholesky, "input"),
     "cholesky": cholesky,
     "linalg_qr": qr,
     "qr": old_qr,
