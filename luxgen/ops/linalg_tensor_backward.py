@@ -39,8 +39,8 @@ def cond_backward(d: Array, x: Array, *, p: Any = None) -> Array:
         d_s = np.zeros_like(s)
         d_s[..., top] = 1 / s[..., bottom]
         d_s[..., bottom] -= s[..., top] / s[..., bottom] ** 2
-        y: Array = u * (d[..., None] * d_s)[..., None, :] @ vh
-        return y
+        d_x: Array = u * (d[..., None] * d_s)[..., None, :] @ vh
+        return d_x
     inverse = np.linalg.inv(x)
     sizes = [np.linalg.norm(a, p, axis=(-2, -1)) for a in (x, inverse)]
     if p == "fro":
@@ -52,4 +52,5 @@ def cond_backward(d: Array, x: Array, *, p: Any = None) -> Array:
         d_x = matrix_norm_backward(d * sizes[1], x, ord=p)
         d_inverse = matrix_norm_backward(d * sizes[0], inverse, ord=p)
     back = adjoint(inverse)
-    return d_x - back @ d_inverse @ back
+    d_x = d_x - back @ d_inverse @ back
+    return d_x
