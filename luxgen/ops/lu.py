@@ -69,7 +69,7 @@ def lu_solve(
     """Solve a y = x (transposed: a^H y = x) by the packed factors of a."""
     P, L, U = lu_unpack(factors, pivots)
     if transposed:
-        y = np.linalg.solve(U.swapaxes(-1, -2).conj(), x)
+        y: Array = np.linalg.solve(U.swapaxes(-1, -2).conj(), x)
         y = P @ np.linalg.solve(L.swapaxes(-1, -2).conj(), y)
         return y
     return np.linalg.solve(U, np.linalg.solve(L, P.swapaxes(-1, -2) @ x))
