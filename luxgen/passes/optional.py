@@ -25,6 +25,7 @@ from luxgen.ir.program import (
 )
 from luxgen.ir.tree import Absent, Tree
 from luxgen.ir.values import Arg, Dim, Leaf, Node, Value, atoms, map_arg
+from luxgen.passes.activity import parts
 from luxgen.passes.fold import LIFTABLE
 from luxgen.passes.pipeline import callees_first
 
@@ -277,8 +278,14 @@ def _substitute(
                 item.args[int(name)] = map_arg(visit, arg)
             elif isinstance(item, Write):
                 item.value = map_arg(visit, arg)
-    if places is None:
+    if plan is None or only is None:
         function.result = map_arg(visit, function.result)
+        return
+    made = {a for a, _ in only}
+    joining = iter([a in made for a in parts(plan.full.result)])
+    function.result = map_arg(
+        lambda arg: visit(arg) if next(joining) else arg, function.result
+    )
 
 
 def _copied(

@@ -138,3 +138,43 @@ def test_a_choice_by_mode_is_one_expression(tmp_path: Path) -> None:
             return self.scaled(self.first(x))
 
     clean(Model(), torch.randn(3, 3), where=tmp_path)
+
+
+def test_an_optional_list_of_layers_at_the_end(tmp_path: Path) -> None:
+    class Residual(nn.Module):
+        def __init__(self, n: int, out: int) -> None:
+            super().__init__()
+            self.fc = nn.Linear(n, out)
+            self.skip = nn.Linear(n, out) if n != out else None
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.tanh(self.fc(x))
+            return y + (x if self.skip is None else self.skip(x))
+
+    class Up(nn.Module):
+        def __init__(self, n: int, out: int, up: bool) -> None:
+            super().__init__()
+            self.resnets = nn.ModuleList([Residual(n, out), Residual(out, out)])
+            self.ups = nn.ModuleList([nn.Linear(out, out)]) if up else None
+
+        def forward(self, x: Tensor) -> Tensor:
+            for resnet in self.resnets:
+                x = resnet(x)
+            if self.ups is not None:
+                for up in self.ups:
+                    x = up(x)
+            return x
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ups = nn.ModuleList([Up(4, 4, True), Up(4, 2, False)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            for up in self.ups:
+                x = up(x)
+            return x
+
+    model = Model()
+    agree(model, torch.randn(3, 4))
+    assert ".n0" not in clean(model, torch.randn(3, 4), where=tmp_path)

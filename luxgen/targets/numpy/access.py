@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from luxgen.ir.program import Path
-from luxgen.ir.tree import Tree, field_names
+from luxgen.ir.tree import Absent, Tree, field_names
 
 
 class Access:
@@ -29,6 +29,8 @@ class Access:
         """`path` read from `base`, which is what is at its first `start` names."""
         here = self.tree(kind, path[:start])
         for depth, name in enumerate(path[start:], start):
+            if isinstance(here, Absent):
+                here = here.like
             if isinstance(here, Tree) and here.sequence:
                 base = ast.Subscript(base, ast.Constant(int(name)), ast.Load())
             else:
@@ -52,6 +54,8 @@ class Access:
         return list(field_names(dict(here.children)).values())
 
     def _child(self, here: object, path: Path, name: str) -> object:
+        if isinstance(here, Absent):  # what this instance lacks, as others have it
+            here = here.like
         if not isinstance(here, Tree):
             return None
         if name == "*":  # any element that a rolled loop is over: they are alike
