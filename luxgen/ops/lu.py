@@ -54,13 +54,14 @@ def lu_unpack(
 ) -> tuple[Array, Array, Array]:
     """P, L, U of the matrix P L U that x packs; what isn't asked for is empty."""
     m, k = x.shape[-2], min(x.shape[-2:])
-    P = L = U = np.empty(0, x.dtype)
     if unpack_pivots:
         P = np.eye(m, dtype=x.dtype)[row_swaps(pivots, m)].swapaxes(-1, -2)
-    if unpack_data:
-        L = np.tril(x[..., :k], -1) + np.eye(m, k, dtype=x.dtype)
-        U = np.triu(x[..., :k, :])
-    return P, L, U
+    else:
+        P = np.empty(0, x.dtype)
+    if not unpack_data:
+        return P, np.empty(0, x.dtype), np.empty(0, x.dtype)
+    L = np.tril(x[..., :k], -1) + np.eye(m, k, dtype=x.dtype)
+    return P, L, np.triu(x[..., :k, :])
 
 
 def lu_solve(
