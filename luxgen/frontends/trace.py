@@ -365,7 +365,7 @@ class Tracer(ModuleCalls, TorchFunctionMode):
             args["contiguous"] = True  # its memory is its elements, row by row
         self._with_state(record)
         self._record(record)
-        if call.name == "batch_norm":
+        if call.name in ("batch_norm", "instance_norm"):
             self._update_statistics(call, args)
         tensors = list(tensors_in(out))
         for k, (tensor, value) in enumerate(zip(tensors, record.outs, strict=True)):
@@ -383,14 +383,16 @@ class Tracer(ModuleCalls, TorchFunctionMode):
         give_state(record, self.scope, taken)
 
     def _update_statistics(self, call: Call, args: dict[str, Any]) -> None:
-        """F.batch_norm in training replaces the running statistics it was given."""
+        """A norm in training replaces the running statistics it was given."""
         mean, var = call.args.get("running_mean"), call.args.get("running_var")
-        if not call.args.get("training") or mean is None or var is None:
+        by_batch = call.name == "batch_norm"
+        option, default = ("training", False) if by_batch else ("use_input_stats", True)
+        if not call.args.get(option, default) or mean is None or var is None:
             return
         keep = ("input", "running_mean", "running_var", "momentum")
         outs = [Value(dtype_name(t.dtype), tuple(t.shape)) for t in (mean, var)]
         record = Op(
-            "batch_norm_update", {k: args[k] for k in keep if k in args}, tuple(outs)
+            f"{call.name}_update", {k: args[k] for k in keep if k in args}, tuple(outs)
         )
         self._record(record)
         for tensor, value in zip((mean, var), outs, strict=True):

@@ -102,6 +102,17 @@ def instance_norm_unbatched(
     return y[0], st
 
 
+def instance_norm_update(
+    x: Array, running_mean: Array, running_var: Array, *, momentum: float = 0.1
+) -> tuple[Array, Array]:
+    """The running statistics after F.instance_norm(x, ...): means over the batch."""
+    rows = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    mean = rows.mean(axis=2).mean(axis=0)
+    var = rows.var(axis=2, ddof=1).mean(axis=0)
+    running_mean = (1 - momentum) * running_mean + momentum * mean
+    return running_mean, (1 - momentum) * running_var + momentum * var
+
+
 def batch_norm(
     x: Array,
     running_mean: Array,

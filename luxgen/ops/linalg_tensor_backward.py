@@ -52,5 +52,5 @@ def cond_backward(d: Array, x: Array, *, p: Any = None) -> Array:
         d_x = matrix_norm_backward(d * sizes[1], x, ord=p)
         d_inverse = matrix_norm_backward(d * sizes[0], inverse, ord=p)
     back = adjoint(inverse)
-    d_x = d_x - back @ d_inverse @ back
-    return d_x
+    total: Array = d_x - back @ d_inverse @ back
+    return total

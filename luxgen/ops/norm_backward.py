@@ -97,6 +97,17 @@ def group_norm_backward(
     return d_x.reshape(x.shape), d_weight, d_bias
 
 
+def group_statistics_backward(
+    d_mean: Array, d_rstd: Array, x: Array, mean: Array, rstd: Array
+) -> Array:
+    """Of x (N, C, ...), by the means and reciprocal deviations (N, num_groups)."""
+    n = math.prod(x.shape[1:]) // mean.shape[1]
+    centred = x.reshape(*mean.shape, n) - mean[..., None]
+    slope = d_rstd * rstd**3
+    d_x: Array = (d_mean[..., None] - slope[..., None] * centred) / n
+    return d_x.reshape(x.shape)
+
+
 def local_response_norm_backward(
     d: Array,
     x: Array,

@@ -11,6 +11,15 @@ def softmax(x: Array, dim: int) -> Array:
     return y
 
 
+def safe_softmax(x: Array, dim: int) -> Array:
+    """softmax, but zeros where all is -inf."""
+    top = x.max(axis=dim, keepdims=True, initial=-np.inf)
+    y: Array = np.exp(x - np.where(top == -np.inf, np.zeros_like(top), top))
+    total = y.sum(axis=dim, keepdims=True)
+    y /= np.where(total == 0, np.ones_like(total), total)
+    return y
+
+
 def log_softmax(x: Array, dim: int) -> Array:
     y: Array = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))

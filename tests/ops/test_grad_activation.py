@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.ops.gradcheck import check_vjp
+from tests.ops.gradcheck import check_layer, check_vjp
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+SAFE = torch.ops.aten._safe_softmax.default
 
 
 def points(dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -119,3 +121,13 @@ def test_texts() -> None:
         "v0 - v1",
         "v0 * v1",
     ]
+
+
+def test_safe_softmax() -> None:
+    """Zeros where all is -inf."""
+    x = torch.randn(4, 5)
+    x[1], x[2, 3] = -math.inf, -math.inf
+    x.requires_grad_()
+    args: dict[str, Any] = {"input": x, "dim": -1}
+    check_layer("_safe_softmax", args, lambda input, dim: SAFE(input, dim))
+    check_layer("_safe_softmax", args | {"dim": 0}, lambda input, dim: SAFE(input, dim))

@@ -89,6 +89,8 @@ def test_products_of_vectors(dtype: torch.dtype) -> None:
         ((3, 4, 5), (5, 2, 3), ([0, 2], [2, 0])),
         ((3, 4, 5), (5, 2, 3), ([2, 0], [0, 2])),
         ((3, 4, 5), (4,), ([-2], [0])),
+        ((1, 4, 5), (3, 2, 1), ([0, 2], [0, 2])),
+        ((1, 1), (3, 4), ([0, 1], [1, 0])),
     ],
 )
 def test_tensordot(a: tuple[int, ...], b: tuple[int, ...], dims: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from luxgen.ir.program import Op
 from luxgen.ir.values import Leaf, Value
 from luxgen.ops.batch_norm import BatchNormState
-from luxgen.passes.vjp import vjps
-from luxgen.passes.vjp.row import NoGradient, Row
-from luxgen.passes.vjp.terms import Tape, Term
+from luxgen.passes.vjp.row import NoGradient
 from luxgen.targets.numpy.rules import template
 from luxgen.targets.numpy.rules.op import Op as View
 from tests.ops.gradcheck import Weights, check_stateful, check_vjp, t
@@ -74,23 +72,23 @@ def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
 
 
 def test_native_group_norm() -> None:
-    x, weight = t(2, 6, 5), t(6)
+    """Through the means and the reciprocal deviations, too."""
+    for shape in ((2, 6, 5), (3, 6), (2, 6, 2, 3)):
+        sizes = (shape[0], 6, math.prod(shape[2:]))
+        check_vjp(torch.native_group_norm, t(*shape), t(6), t(6), *sizes, 2, 1e-3)
+        check_vjp(torch.native_group_norm, t(*shape), None, None, *sizes, 3, 1e-3)
 
-    def result(d: int) -> Any:
-        args = {"input": x, "weight": weight, "group": 2, "eps": 1e-3}
-        names = {"input": (2, 6, 5), "weight": (6,)}
-        bound = {
-            k: Value("float32", names[k]) if k in names else v for k, v in args.items()
-        }
-        outs = (Value("float32", (2, 6, 5)), Value("float32", (2, 2)))
-        tape = Tape()
-        given = [Term(v, tape) if k == d else None for k, v in enumerate(outs)]
-        op = Op("native_group_norm", bound, outs)
-        return vjps()["native_group_norm"](Row(op, tuple(given), tape))
 
-    assert set(result(0)) == {"input", "weight"}
-    with pytest.raises(NoGradient, match="means and deviations"):
-        result(1)
+def test_instance_norm_with_running_statistics() -> None:
+    check_vjp(F.instance_norm, t(2, 3, 5), torch.zeros(3), torch.ones(3), t(3), t(3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_of_an_empty_vector(training: bool) -> None:
+    mean, var = torch.zeros(0), torch.ones(0)
+    check_vjp(F.batch_norm, t(0), mean, var, training=training)
+    args = {"input": Value("float32", (0,)), "running_mean": ..., "running_var": ...}
+    assert template(View("batch_norm_update", args)) == "(running_mean, running_var)"
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 4, 5), (1, 3, 2, 3, 4)])

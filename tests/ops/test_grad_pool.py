@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import luxgen
-from tests.ops.gradcheck import check_vjp, t
+from tests.ops.gradcheck import check_layer, check_vjp, t
 from tests.ops.test_pool import (
     ADAPTIVE_AVG,
     ADAPTIVE_MAX,
@@ -114,3 +114,17 @@ def test_drawn_windows_send_gradients_back() -> None:
     layers = nn.Sequential(nn.Conv2d(2, 3, 3), nn.FractionalMaxPool2d(2, 4))
     made = luxgen.transpile(layers, (torch.randn(3, 2, 10, 11),), grad=True)
     assert any(row.module == "(gradients)" and row.passed for row in made.report.rows)
+
+
+@pytest.mark.parametrize("lead", [(2, 3), (3,)])
+def test_max_pool_backward(lead: tuple[int, ...]) -> None:
+    """The backward pass of aten, itself differentiated."""
+    x = torch.randn(*lead, 7, 6)
+    y, indices = F.max_pool2d_with_indices(x, 3, 2)
+    back = torch.ops.aten.max_pool2d_with_indices_backward
+    options: list[Any] = [[3, 3], [2, 2], [0, 0], [1, 1], False, indices]
+    check_layer(
+        "max_pool2d_with_indices_backward",
+        {"grad_output": t(*y.shape), "input": x, "indices": indices},
+        lambda grad_output, input, indices: back(grad_output, input, *options),
+    )

@@ -115,6 +115,23 @@ def test_functional_forms() -> None:
     agree(shaken(Functional()), torch.randn(5, 4), batches=(3,))
 
 
+class FunctionalInstance(nn.Module):
+    """Statistics that F.instance_norm keeps, in testing as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+        self.register_buffer("var", torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = F.instance_norm(x, self.mean, self.var, momentum=0.3)
+        return y
+
+
+def test_functional_instance_norm() -> None:
+    agree(shaken(FunctionalInstance()), torch.randn(5, 4, 3), batches=(3,))
+
+
 class OwnBatchNorm(nn.Module):
     """Written out by hand, as many do."""
 

@@ -221,6 +221,7 @@ VJP: dict[str, Vjp] = {
     "softshrink": shrink,
     "threshold": threshold,
     "softmax": softmax,
+    "_safe_softmax": softmax,
     "softmin": softmin,
     "log_softmax": log_softmax,
     "_log_softmax": log_softmax,

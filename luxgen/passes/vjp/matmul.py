@@ -109,9 +109,20 @@ def tensordot(g: Row) -> Cotangents:
     else:
         raise NoGradient("tensordot with these dims", "give dims of a and dims of b")
     count = a.ndim - len(pairs)  # of a's dims in d
-    of_a = one_factor(g.d, range(count, g.d.ndim), b.conj(), pairs, a.ndim)
     swapped = [(k, i) for i, k in pairs]
-    return {"a": of_a, "b": one_factor(g.d, range(count), a.conj(), swapped, b.ndim)}
+    first, second = summed_alone(a, b, pairs), summed_alone(b, a, swapped)
+    of_a = one_factor(g.d, range(count, g.d.ndim), second.conj(), pairs, a.ndim)
+    of_b = one_factor(g.d, range(count), first.conj(), swapped, b.ndim)
+    return {
+        "a": of_a if first is a else of_a.expand_as(a),
+        "b": of_b if second is b else of_b.expand_as(b),
+    }
+
+
+def summed_alone(x: Term, other: Term, pairs: list[tuple[int, int]]) -> Term:
+    """x summed over those dims that the other, of size 1 there, is broadcast along."""
+    dims = tuple(i for i, k in pairs if other.shape[k] == 1 != x.shape[i])
+    return x.sum(dims, keepdim=True) if dims else x
 
 
 def one_factor(

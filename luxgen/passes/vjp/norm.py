@@ -79,10 +79,16 @@ def group_norm(g: Row) -> Cotangents:
 
 
 def native_group_norm(g: Row) -> Cotangents:
-    if any(d is not None for d in g.given[1:]):
-        reason = "native_group_norm through its means and deviations"
-        raise NoGradient(reason, "use F.group_norm, and compute those by mean and var")
-    return group_norm(g)
+    """Through its means and reciprocal deviations, too."""
+    found = group_norm(g)
+    if all(d is None for d in g.given[1:]):
+        return found
+    x, (_, mean, rstd) = g["input"], g.outs
+    args: dict[str, Any] = {"d_mean": g.d_of(1), "d_rstd": g.d_of(2), "input": x}
+    through = g.tape.op(
+        "group_statistics_backward", like=x, **args, mean=mean, rstd=rstd
+    )
+    return found | {"input": found["input"] + through}
 
 
 def instance_norm(g: Row) -> Cotangents:
@@ -95,11 +101,13 @@ def instance_norm(g: Row) -> Cotangents:
 
 def batch_norm(g: Row) -> Cotangents:
     """The running statistics are constants, as in torch."""
+    if g["input"].ndim == 1:  # empty
+        return {"input": g.d}
     args = options(g, "running_mean", "running_var", "training")
     return per_channel(g, "batch_norm_backward", args)
 
 
-def batch_norm_update(g: Row) -> Cotangents:
+def no_gradient(g: Row) -> Cotangents:
     """Statistics have no gradient."""
     return {}
 
@@ -157,7 +165,8 @@ VJP: dict[str, Vjp] = {
     "native_group_norm": native_group_norm,
     "instance_norm": instance_norm,
     "batch_norm": batch_norm,
-    "batch_norm_update": batch_norm_update,
+    "batch_norm_update": no_gradient,
+    "instance_norm_update": no_gradient,
     "batch_norm_layer": norm_layer,
     "instance_norm_layer": norm_layer,
     "local_response_norm": local_response_norm,

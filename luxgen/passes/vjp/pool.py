@@ -102,10 +102,21 @@ def max_unpool(nd: int) -> Vjp:
     return row
 
 
+def max_pool_backward(g: Row) -> Cotangents:
+    """What was put at the maxima's places is read there."""
+    d, indices = g["grad_output"], g["indices"]
+    return {
+        "grad_output": g.tape.op(
+            "max_unpool2d_backward", like=d, d=g.d, indices=indices
+        )
+    }
+
+
 DIMS = (1, 2, 3)
 VJP: dict[str, Vjp] = {
     **{f"max_pool{n}d": max_pool(n) for n in DIMS},
     **{f"max_pool{n}d_with_indices": max_pool(n) for n in DIMS},
+    "max_pool2d_with_indices_backward": max_pool_backward,
     **{f"avg_pool{n}d": avg_pool(n) for n in DIMS},
     **{f"lp_pool{n}d": lp_pool(n) for n in DIMS},
     **{f"adaptive_avg_pool{n}d": adaptive_avg_pool(n) for n in DIMS},

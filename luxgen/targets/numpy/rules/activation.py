@@ -70,6 +70,7 @@ RULES: dict[str, Rule] = {
     "prelu": prelu,
     "rrelu": rrelu,
     "softmax": along("softmax(input, dim)"),
+    "_safe_softmax": along("safe_softmax(input, dim)"),
     "softmin": along("softmax(-input, dim)"),
     "log_softmax": along("log_softmax(input, dim)"),
     "_log_softmax": along("log_softmax(input, dim)"),

@@ -7,7 +7,7 @@ from typing import Any
 from luxgen.ir.einsum import explicit
 from luxgen.targets.numpy.rules.op import Op, Refused, Rule
 from luxgen.targets.numpy.rules.promotion import kind
-from luxgen.targets.numpy.rules.shape import spread
+from luxgen.targets.numpy.rules.shape import fixed, spread
 
 
 def added(product: str) -> Rule:
@@ -111,12 +111,27 @@ def _permuted(text: str, dims: str, order: list[str] | str) -> str:
 
 
 def tensordot(op: Op) -> str:
+    """A dim of size 1 is broadcast: the other's is summed alone."""
     dims = op.args.get("dims", 2)
+    if dims == 2:
+        return "np.tensordot(a, b)"
+    alone: dict[str, list[int]] = {"a": [], "b": []}
     if isinstance(dims, (tuple, list)) and len(dims) == 2:
         for left, right in zip(*dims, strict=True):
-            if op.shape("a")[left] != op.shape("b")[right]:
-                raise Refused("tensordot that broadcasts a dim", "expand it first")
-    return "np.tensordot(a, b)" if dims == 2 else "np.tensordot(a, b, axes=dims)"
+            sizes = op.shape("a")[left], op.shape("b")[right]
+            if sizes[0] == sizes[1]:
+                continue
+            one = ("a", left) if sizes[0] == 1 else ("b", right)
+            if not fixed(op.args[one[0]], one[1]):
+                raise Refused("tensordot that broadcasts a free dim", "expand it first")
+            alone["b" if one[0] == "a" else "a"].append(
+                right if one[0] == "a" else left
+            )
+    a, b = (
+        f"{name}.sum(axis={tuple(axes)}, keepdims=True)" if axes else name
+        for name, axes in alone.items()
+    )
+    return f"np.tensordot({a}, {b}, axes=dims)"
 
 
 def chain_matmul(op: Op) -> str:

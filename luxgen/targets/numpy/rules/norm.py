@@ -27,20 +27,24 @@ def native_group_norm(op: Op) -> str:
 
 def batch_norm(op: Op) -> str:
     """F.batch_norm: its new running statistics are `batch_norm_update`'s."""
+    if op.ndim("input") == 1:  # torch takes it where it is empty
+        return "input"
     by_own = call(op, "batch_norm_training", "running_mean", "running_var", *MODE)
     if op.is_tensor("training"):  # the mode, known at run time
         return f"{by_own} if training else {call(op, 'batch_norm', *MODE)}"
     return by_own if op.const("training", False) else call(op, "batch_norm", *MODE)
 
 
+def batch_norm_update(op: Op) -> str:
+    if op.ndim("input") == 1:
+        return "(running_mean, running_var)"
+    return call(op, "batch_norm_update")
+
+
 def instance_norm(op: Op) -> str:
+    """F.instance_norm: its new running statistics are `instance_norm_update`'s."""
     if not op.const("use_input_stats", True):
         return call(op, "batch_norm", *MODE)
-    if op.has("running_mean"):
-        raise Refused(
-            "F.instance_norm that updates running statistics",
-            "use nn.InstanceNorm with track_running_stats=True",
-        )
     return call(op, "instance_norm", "running_mean", "running_var", *MODE)
 
 
@@ -89,7 +93,8 @@ RULES: dict[str, Rule] = {
     "native_group_norm": native_group_norm,
     "instance_norm": instance_norm,
     "batch_norm": batch_norm,
-    "batch_norm_update": CALL,
+    "batch_norm_update": batch_norm_update,
+    "instance_norm_update": CALL,
     "local_response_norm": local_response_norm,
     "normalize": normalize,
     "_weight_norm": lambda op: call(op, "weight_norm"),

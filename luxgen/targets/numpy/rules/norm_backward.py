@@ -54,6 +54,7 @@ RULES: dict[str, Rule] = {
     "layer_norm_affine_backward": over_last("layer_norm_affine"),
     "rms_norm_backward": CALL,
     "group_norm_backward": CALL,
+    "group_statistics_backward": CALL,
     "instance_norm_backward": CALL,
     "batch_norm_backward": batch_norm_backward,
     "local_response_norm_backward": CALL,

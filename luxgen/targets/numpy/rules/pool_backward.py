@@ -60,6 +60,9 @@ RULES: dict[str, Rule] = {
         )
         for n in (1, 2, 3)
     },
+    "max_pool2d_with_indices_backward": (
+        "pool_indices_backward(grad_output, indices, input.shape[-2:])"
+    ),
     **{
         f"max_unpool{n}d_backward": f"max_unpool_backward(d, indices, {n})"
         for n in (1, 2, 3)

@@ -139,9 +139,12 @@ def squeeze(op: Op) -> str:
     loose = [d for d in dims if not fixed(x, d)]
     if len(dims) == 1 and loose:
         return "squeeze(input, dim)"
-    if loose:
-        raise Refused("squeeze of several dims, one of them free", "squeeze one by one")
-    gone = [d for d in dims if x.shape[d] == 1]
+    gone = [d for d in dims if x.shape[d] == 1 or d in loose]
+    if loose:  # from the last on: those before keep their places
+        text = "input"
+        for d in sorted(set(gone), reverse=True):
+            text = f"squeeze({text}, {d})"
+        return text
     if not gone:
         return "input"
     return f"input.squeeze(axis={axis_text(gone if len(dims) > 1 else axes(op))})"
