@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+_PROGRESS = re.compile(r"luxgen: .* \.\.\.")  # of steps that took over a second
 _BLOCK = re.compile(r"<!-- BEGIN (.+?) -->\n.*?<!-- END -->", re.S)
 
 
@@ -55,7 +56,9 @@ def _command(command: str) -> str:
     """What a command says on stderr; its own files aren't written."""
     words = [sys.executable, "-m", *shlex.split(command)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True)
-    return f"```\n$ {command}\n{done.stderr.strip()}\n```\n"
+    lines = done.stderr.strip().splitlines()
+    kept = [line for line in lines if not _PROGRESS.fullmatch(line)]
+    return "\n".join(["```", f"$ {command}", *kept, "```", ""])
 
 
 def _lines() -> str:
