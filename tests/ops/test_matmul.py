@@ -144,5 +144,4 @@ def test_tensordot() -> None:
     check(torch.tensordot, A, B, dims=1)
     check(torch.tensordot, reals(2, 3, 4), reals(4, 2), dims=([0, 2], [1, 0]))
     check(torch.tensordot, V, W, 0)
-    with pytest.raises(Refused, match="broadcasts"):
-        check(torch.tensordot, reals(1, 3), reals(2, 3), ([0], [0]))
+    check(torch.tensordot, reals(1, 3), reals(2, 3), ([0], [0]))
