@@ -55,7 +55,8 @@ def torch_model(case: str) -> nn.Module:
 
 def numpy_module(case: str) -> types.ModuleType:
     """The case's generated module: the file beside model.py."""
-    (path,) = set((GOLDEN / case).glob("*.py")) - {GOLDEN / case / "model.py"}
+    modules = (p for p in (GOLDEN / case).glob("*.py") if p.stem != "model")
+    (path,) = (p for p in modules if not p.stem.endswith("_train"))
     return load(path, f"golden_{case}")
 
 
