@@ -108,7 +108,7 @@ def transpile(
         _, init = trace_initial(lambda: _drawn_anew(live))
     called = identifier(name or type(live).__name__)
     made = _Job(live, args, dict(kwargs or {}), called, init)
-    made.grad, made.loss = grad or loss is not None, loss
+    made.grad, made.loss = grad, loss
     made.header = _live_header(live)
     generated = made.run(check, lambda _: None)
     generated.weights = {n: np.array(w) for n, w in generated.weights.items()}
@@ -138,7 +138,7 @@ def transpile_file(
     model, args, kwargs = in_float32(model, inputs.args, inputs.kwargs)
     job = _Job(model, args, kwargs, name or loaded.name, init)
     job.asked = _asked(inputs)
-    job.grad, job.loss = grad or loss is not None, loss
+    job.grad, job.loss = grad, loss
     options = f" --loss {loss}" if loss else " --grad" if grad else ""
     job.header = _file_header(loaded, verify, options)
     made = job.run(verify, progress)
@@ -191,7 +191,7 @@ class _Job:
         progress("tracing")
         built = build(
             self.model, self.args, self.kwargs, names=self.asked, has_rule=has_rule,
-            gradients=self.grad,
+            gradients=self.grad or self.loss is not None,
         )  # fmt: skip
         built.program.name = self.name
         sites = [site_on(*refusal) for refusal in refusals(built.program)]

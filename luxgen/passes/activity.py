@@ -11,8 +11,7 @@ from typing import Any
 
 from luxgen.ir.program import Branch, Call, Function, Item, Loop, Op, args_of, outs_of
 from luxgen.ir.values import Arg, Leaf, Node, Value, atoms, map_arg
-
-STOPS = frozenset({"detach", "detach_copy", "data", "detach_"})
+from luxgen.passes.cleanup import STOPS
 
 
 @dataclass

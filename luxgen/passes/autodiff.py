@@ -36,13 +36,14 @@ from luxgen.passes.activity import (
     parts,
     passed,
 )
-from luxgen.passes.autodiff_loop import captured, tape_of
+from luxgen.passes.autodiff_loop import captured
 from luxgen.passes.autodiff_prune import prune, prune_block
 from luxgen.passes.vjp import vjps
 from luxgen.passes.vjp.row import NoGradient, Row
 from luxgen.passes.vjp.terms import Tape, Term, settled
 
 WITHOUT = "transpile without --grad"
+TAPE = "tape"  # dtype of the list of what a loop's iterations kept
 TREE = "tree"  # dtype of a cotangent of several leaves
 Refusal = tuple[Line, str, str]  # where, reason, suggestion
 
@@ -306,7 +307,8 @@ class _Reverse:
         totals = [self._total(own[v]) for v in pullback.of]
         if all(d is None for d in totals):
             call.pullback = None
-            call.function = next(f for f, v in self.made.items() if v is call.function)
+            assert call.function.plain is not None
+            call.function = call.function.plain
             return
         pairs = zip(totals, pullback.of, strict=True)
         given = [d if d is not None else self._zeros(own[v]) for d, v in pairs]
@@ -474,8 +476,8 @@ class _Reverse:
             names = self.function.names.get(value, [])
             self.function.names[again] = list(names)
         loop.saved = saved
-        loop.tape = tape_of(loop)
-        if loop.tape is not None:
+        if saved:
+            loop.tape = Value(TAPE)
             self.function.names[loop.tape] = ["tape"]
         if trees is not None:
             self.function.names[trees] = [f"d_{_last(loop.path)}"]

@@ -9,8 +9,6 @@ from luxgen.ir.program import Branch, Cotangents, Item, Loop, args_of, items_in,
 from luxgen.ir.values import Arg, Dim, Value, map_arg
 from luxgen.passes.functions import rewrite_items
 
-TAPE = "tape"  # dtype of the list of what each iteration kept
-
 
 def captured(
     loop: Loop,
@@ -44,10 +42,6 @@ def captured(
     in_branch = _made_in_branches(loop.body)
     saved = [in_branch(v) for v in needed]
     return saved, list(again.values())
-
-
-def tape_of(loop: Loop) -> Value | None:
-    return Value(TAPE) if loop.saved else None
 
 
 def _values(arg: Arg) -> list[Any]:

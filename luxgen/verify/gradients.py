@@ -18,9 +18,10 @@ from luxgen.frontends.structure import tensors_in
 from luxgen.verify.compare import NONE, Difference, compare
 from luxgen.verify.recorder import Drawn
 from luxgen.verify.reference import (
-    given_draws,
+    GivenDraws,
     in_double,
     to_numpy,
+    widened,
     without_inner_dropout,
 )
 
@@ -100,11 +101,11 @@ def _pulled_back(
 def _wide(tree: Any) -> Any:
     """The same in float64."""
 
-    def widened(array: Array) -> Array:
+    def in_wide(array: Array) -> Array:
         kind = array.dtype.kind
         return array.astype({"f": "f8", "c": "c16"}.get(kind, array.dtype))
 
-    return _mapped(tree, widened)
+    return _mapped(tree, in_wide)
 
 
 def _worst(
@@ -196,7 +197,7 @@ def _autograd(
     model = copy.deepcopy(model)
     if double:
         model = model.double()
-    args, kwargs = _widened(call) if double else call
+    args, kwargs = widened(call) if double else call
     args, kwargs = copy.deepcopy((args, kwargs))
     wanted = dict(_float_inputs(model, args, kwargs) if inputs else ())
     wanted |= {n: p for n, p in model.named_parameters() if p.is_floating_point()}
@@ -211,7 +212,7 @@ def _autograd(
             stack.enter_context(without_inner_dropout(model))
         if double:
             stack.enter_context(in_double())
-        stack.enter_context(given_draws(drawn))
+        stack.enter_context(GivenDraws(drawn))
         results = list(tensors_in(model(*args, **kwargs)))
     pairs = [
         (t, torch.from_numpy(np.array(d)).to(t.dtype))
@@ -224,15 +225,3 @@ def _autograd(
         name: to_numpy(torch.zeros_like(t) if t.grad is None else t.grad)
         for name, t in wanted.items()
     }
-
-
-def _widened(item: Any) -> Any:
-    if isinstance(item, torch.Tensor):
-        if item.is_complex():
-            return item.to(torch.complex128)
-        return item.double() if item.is_floating_point() else item
-    if isinstance(item, (tuple, list)) and type(item) in (tuple, list):
-        return type(item)(_widened(v) for v in item)
-    if isinstance(item, dict):
-        return {k: _widened(v) for k, v in item.items()}
-    return item

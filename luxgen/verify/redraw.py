@@ -15,7 +15,7 @@ from luxgen.frontends.bind import bind
 
 _PER_CHANNEL = {"dropout1d": 2, "dropout3d": 4, "dropout2d": None,
                 "feature_dropout": None, "feature_alpha_dropout": None}  # fmt: skip
-_MASKED = {"dropout", "alpha_dropout", *_PER_CHANNEL}
+MASKED = {"dropout", "alpha_dropout", *_PER_CHANNEL}
 _LIMIT = 1.7580993408473766  # alpha * scale of SELU
 
 
@@ -30,7 +30,7 @@ def redrawn(
     given = bind(func, args, kwargs).args
     bits = np.random.Philox(key=state.seed, counter=[0, 0, 0, state.step - 1])
     draw = np.random.Generator(bits)
-    if name in _MASKED:
+    if name in MASKED:
         return _masked(name, given["input"], given.get("p", 0.5), draw)
     if name == "rrelu":
         x, low, high = (

@@ -18,14 +18,13 @@ from luxgen.frontends.running import unchanged
 from luxgen.frontends.structure import tensors_in, to_arg
 from luxgen.frontends.vocabulary import RANDOM
 from luxgen.verify.recorder import Drawn
-from luxgen.verify.redraw import redrawn
+from luxgen.verify.redraw import MASKED, redrawn
 
 Results = list[tuple[str, list[np.ndarray[Any, Any]]]]
-_MASKS = {"dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout"}
 _HALVES = {torch.float16, torch.bfloat16, torch.float32}
 
 
-class _Given(TorchFunctionMode):
+class GivenDraws(TorchFunctionMode):
     """Random functions return what the generated module drew."""
 
     def __init__(self, drawn: list[Drawn]) -> None:
@@ -58,7 +57,7 @@ class _Given(TorchFunctionMode):
 
 
 def _is_random(name: str, args: Any, kwargs: Any) -> bool:
-    if name in _MASKS or name in ("alpha_dropout", "feature_alpha_dropout"):
+    if name in MASKED:
         p = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
         training = args[2] if len(args) > 2 else kwargs.get("training", True)
         return bool(training) and p > 0
@@ -79,7 +78,7 @@ class _Double(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         if name in ("float", "half", "bfloat16"):
             func = torch.Tensor.double
-        args, kwargs = _widened((args, kwargs or {}))
+        args, kwargs = widened((args, kwargs or {}))
         return func(*args, **kwargs)
 
 
@@ -95,12 +94,8 @@ def in_double() -> Iterator[None]:
         torch.set_default_dtype(default)
 
 
-def given_draws(drawn: list[Drawn]) -> TorchFunctionMode:
-    """Random functions return what the generated module drew."""
-    return _Given(drawn)
-
-
-def _widened(item: Any) -> Any:
+def widened(item: Any) -> Any:
+    """Tensors and dtypes in containers, as float64 or complex128."""
     if isinstance(item, torch.Tensor):
         if isinstance(item, nn.Parameter) and item.dtype is torch.float32:
             # NumPy's memory is used again at once; torch's aligned blocks pile up.
@@ -115,9 +110,9 @@ def _widened(item: Any) -> Any:
     if isinstance(item, tuple) and type(item) is not tuple:
         return item
     if isinstance(item, (tuple, list)):
-        return type(item)(_widened(v) for v in item)
+        return type(item)(widened(v) for v in item)
     if isinstance(item, dict):
-        return {k: _widened(v) for k, v in item.items()}
+        return {k: widened(v) for k, v in item.items()}
     return item
 
 
@@ -190,9 +185,9 @@ def run_torch(
             stack.enter_context(without_inner_dropout(model))
         args, kwargs = _copies((args, kwargs))
         if double:
-            args, kwargs = _widened((args, kwargs))
+            args, kwargs = widened((args, kwargs))
             stack.enter_context(in_double())
-        stack.enter_context(given_draws(drawn))
+        stack.enter_context(GivenDraws(drawn))
         out = model(*args, **kwargs)
         with torch._C.DisableTorchFunction():
             structure = to_arg(

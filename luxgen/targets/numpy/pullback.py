@@ -7,7 +7,6 @@ from typing import Any
 
 from luxgen.ir.program import (
     Cotangents,
-    Function,
     Item,
     Loop,
     Op,
@@ -45,11 +44,16 @@ class VjpBody(Body):
         if name and any(n == name and v is not root for v, n in chosen.items()):
             chosen[root] = self._fresh(name)
 
+    @property
+    def is_main(self) -> bool:
+        """The model's own function, whose pullback is what users call."""
+        return self.function.name == "vjp"
+
     def _lazy(self) -> set[Value]:
         """Last steps of the model's way back to its inputs: training doesn't need them."""
         pullback = self.function.pullback
         assert pullback is not None
-        if self.function.name != "vjp":
+        if not self.is_main:
             return set()
         results = (v for v in pullback.results if isinstance(v, Value))
         makers = {v: self.schedule.maker.get(v) for v in results}
@@ -275,7 +279,7 @@ class VjpBody(Body):
     def _return(self) -> None:
         pullback = self.function.pullback
         assert pullback is not None
-        if self.function.name == "vjp" and not isinstance(self.function.result, Value):
+        if self.is_main and not isinstance(self.function.result, Value):
             self.line(f"def pullback(dy: Any{self._inputs()}) -> {self._kinds()}:")
             self.indent += 1
             self._take_apart(self.function.result)
@@ -288,7 +292,7 @@ class VjpBody(Body):
         self._emit_ready(self.schedule.middle)
         self.items(pullback.body)
         outs = self._outs()
-        one = self.function.name == "vjp" and len(outs) == 1  # still a tuple
+        one = self.is_main and len(outs) == 1  # still a tuple
         self.line(f"return ({outs[0]},)" if one else f"return {', '.join(outs)}")
         self.indent -= 1
         self._return_with_pullback()
@@ -298,14 +302,14 @@ class VjpBody(Body):
         pullback = self.function.pullback
         assert pullback is not None
         found = dict(zip(pullback.outs, pullback.results, strict=True))
-        if self.function.name != "vjp":
+        if not self.is_main:
             kinds = ["Array" for _ in pullback.results]
         else:
             required = (p.arg for p in self.function.params if p.required)
             kinds = [self._kind(arg, found) for arg in required]
-        if self.function.name == "vjp" or pullback.ps:
+        if self.is_main or pullback.ps:
             kinds.append(self.class_names.get(self.access.tree("ps", ()), "Any"))
-        alone = len(kinds) == 1 and self.function.name != "vjp"
+        alone = len(kinds) == 1 and not self.is_main
         return kinds[0] if alone else f"tuple[{', '.join(kinds)}]"
 
     def _kind(self, arg: Arg, found: dict[Value, Arg]) -> str:
@@ -346,16 +350,15 @@ class VjpBody(Body):
         """What the pullback returns: cotangents of the arguments, then of `ps`."""
         pullback = self.function.pullback
         assert pullback is not None
-        main = self.function.name == "vjp"
         found = dict(zip(pullback.outs, pullback.results, strict=True))
         texts = []
-        if main:
+        if self.is_main:
             for param in self.function.params:
                 if param.required:
                     texts.append(ast.unparse(self._cotangent(param.arg, found)))
         else:
             texts = [ast.unparse(self.arg(d)) for d in pullback.results]
-        if main or pullback.ps:
+        if self.is_main or pullback.ps:
             texts.append(ast.unparse(self._gradient((), pullback.ps or {})))
         return texts
 
@@ -377,7 +380,7 @@ class VjpBody(Body):
     def _return_with_pullback(self) -> None:
         result = ast.unparse(self.result(self.function.result))
         state = ""
-        if self.function.updates or self.function.name == "vjp":
+        if self.function.updates or self.is_main:
             state = f", {ast.unparse(self._rebuilt(()))}"
         self.line(f"return {result}{state}, pullback")
 
@@ -399,7 +402,3 @@ def _is_short(tree: ast.expr) -> bool:
 def _below(found: Cotangents, name: str) -> Cotangents:
     """The cotangents below child `name`."""
     return {p[1:]: d for p, d in found.items() if p[:1] == (name,)}
-
-
-def has_pullback(function: Function) -> bool:
-    return function.pullback is not None
